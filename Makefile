@@ -1,0 +1,46 @@
+# Everything a developer runs. `make help` lists the targets.
+
+GO ?= go
+FUZZTIME ?= 10s
+# A year of flights takes longer: FSPROXY_REPLAY_DAYS=all make e2e E2E_TIMEOUT=60m
+E2E_TIMEOUT ?= 20m
+TEST_TIMEOUT ?= 5m
+
+include tools.mk
+
+# The race detector needs a C compiler. Where there is none the tests still
+# run, and say what they leave out.
+RACE := $(if $(shell command -v $$($(GO) env CC)),-race)
+
+.DEFAULT_GOAL := help
+.PHONY: help build test e2e e2e-setup lint fuzz clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/fsproxy
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/fsproxy ./cmd/fsproxy
+
+test: ## vet, unit and in-process tests, with the race detector; needs Go alone
+	@$(if $(RACE),,echo "make test: no C compiler, so no race detector")
+	$(GO) vet ./...
+	$(GO) test $(RACE) -timeout $(TEST_TIMEOUT) ./...
+
+e2e: build ## drive bin/fsproxy with real stores and real clients
+	FSPROXY_BIN=$(CURDIR)/bin/fsproxy $(GO) test -tags e2e -count=1 -v -timeout $(E2E_TIMEOUT) ./e2e/...
+
+e2e-setup: ## install what e2e needs (Debian; as root or with sudo)
+	bash e2e/setup.sh
+
+lint: lint-format lint-vet lint-staticcheck lint-errors lint-vulnerabilities ## all checks of the source
+
+fuzz: ## run each fuzz target for FUZZTIME (10s)
+	@set -e; for package in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			echo "fuzz: $$package $$target for $(FUZZTIME)"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
+
+clean: ## remove what make built
+	rm -rf bin

@@ -1,0 +1,184 @@
+package admin
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/fsproxy/fsproxy/cache"
+	"github.com/fsproxy/fsproxy/cluster"
+	"github.com/fsproxy/fsproxy/proxy"
+)
+
+// Sources are what the metrics are read from.
+type Sources struct {
+	Cache    *cache.Cache
+	Upstream *cluster.Upstream
+	Proxy    *proxy.Server
+}
+
+// scrape is what one scrape reads, once for all metrics.
+type scrape struct {
+	cache    cache.Stats
+	interned cache.Interned
+	intern   *cache.Interner
+	proxy    proxy.Stats
+	upstream *cluster.Upstream
+	build    Build
+}
+
+// emit gives out one value with its labels' values.
+type emit func(value float64, labels ...string)
+
+// metric is one row of the table from which both /metrics and its
+// documentation are made.
+type metric struct {
+	name   string
+	kind   prometheus.ValueType
+	labels []string
+	help   string
+	read   func(s *scrape, emit emit)
+}
+
+const (
+	counter = prometheus.CounterValue
+	gauge   = prometheus.GaugeValue
+)
+
+// plain is the read of a metric without labels.
+func plain[N int | int64 | uint64](value func(s *scrape) N) func(*scrape, emit) {
+	return func(s *scrape, emit emit) { emit(float64(value(s))) }
+}
+
+var metrics = []metric{
+	{"fsproxy_commands_total", counter, []string{"command", "outcome"}, "Commands by name and outcome: hit (all from memory), mixed (some fetched), miss (all fetched), bypass (a read that went past the cache), tunnel (forwarded), local (answered here), error (refused here).", func(s *scrape, emit emit) {
+		s.proxy.Outcomes(func(command, outcome string, n uint64) { emit(float64(n), command, outcome) })
+	}},
+	{"fsproxy_fields_total", counter, []string{"result"}, "Fields asked for by HMGET and HGET: hit, negative_hit (known to be missing), stale (held but too old, fetched), miss (fetched), bypass.", func(s *scrape, emit emit) {
+		s.proxy.FieldResults(func(result string, n uint64) { emit(float64(n), result) })
+	}},
+	{"fsproxy_bypass_total", counter, []string{"reason"}, "Reads that went past the cache, by reason.", func(s *scrape, emit emit) {
+		s.proxy.Bypasses(func(reason string, n uint64) { emit(float64(n), reason) })
+	}},
+	{"fsproxy_read_errors_total", counter, nil, "Reads answered with an error because their fetch failed.", plain(func(s *scrape) uint64 { return s.proxy.FetchErrors })},
+
+	{"fsproxy_connections", gauge, nil, "Client connections open now.", plain(func(s *scrape) int { return s.proxy.Connections })},
+	{"fsproxy_connections_accepted_total", counter, nil, "Client connections accepted.", plain(func(s *scrape) uint64 { return s.proxy.Accepted })},
+	{"fsproxy_connections_refused_total", counter, nil, "Client connections refused because limits.max_clients was reached.", plain(func(s *scrape) uint64 { return s.proxy.Refused })},
+	{"fsproxy_output_limit_total", counter, nil, "Client connections closed because the client did not read its replies.", plain(func(s *scrape) uint64 { return s.proxy.OutputLimit })},
+	{"fsproxy_protocol_errors_total", counter, nil, "Malformed or over-limit requests; each ends its connection.", plain(func(s *scrape) uint64 { return s.proxy.ProtocolErrors })},
+	{"fsproxy_received_bytes_total", counter, nil, "Bytes received from clients.", plain(func(s *scrape) uint64 { return s.proxy.BytesIn })},
+	{"fsproxy_sent_bytes_total", counter, nil, "Bytes sent to clients.", plain(func(s *scrape) uint64 { return s.proxy.BytesOut })},
+
+	{"fsproxy_cache_bytes", gauge, nil, "Bytes of rows held, keys and overhead included.", plain(func(s *scrape) int64 { return s.cache.Bytes })},
+	{"fsproxy_cache_max_bytes", gauge, nil, "The bound on fsproxy_cache_bytes.", plain(func(s *scrape) int64 { return s.cache.MaxBytes })},
+	{"fsproxy_cache_rows", gauge, nil, "Entities held.", plain(func(s *scrape) int64 { return s.cache.Rows })},
+	{"fsproxy_cache_fields", gauge, nil, "Values held, known-missing ones included.", plain(func(s *scrape) int64 { return s.cache.Fields })},
+	{"fsproxy_cache_fills_total", counter, nil, "Fetched replies offered to the cache.", plain(func(s *scrape) uint64 { return s.cache.Fills })},
+	{"fsproxy_cache_evictions_total", counter, nil, "Rows evicted because memory was short.", plain(func(s *scrape) uint64 { return s.cache.Evictions })},
+	{"fsproxy_cache_oversized_total", counter, nil, "Fills not kept: the row would pass cache.max_row_bytes, or had nothing that may be kept.", plain(func(s *scrape) uint64 { return s.cache.Oversized })},
+	{"fsproxy_cache_held_down_total", counter, nil, "Fills not kept: an invalidation of the entity was too near.", plain(func(s *scrape) uint64 { return s.cache.HeldDown })},
+	{"fsproxy_interned", gauge, []string{"kind"}, "Features, projections, layouts and plans known, each bounded by an option or a constant.", func(s *scrape, emit emit) {
+		emit(float64(s.interned.Features), "feature")
+		emit(float64(s.interned.Projections), "projection")
+		emit(float64(s.interned.Layouts), "layout")
+		emit(float64(s.interned.Plans), "plan")
+	}},
+	{"fsproxy_interning_refused_total", counter, []string{"kind"}, "What did without interning because a bound was reached: projection (the read went past the cache), layout (a row was replaced instead of grown).", func(s *scrape, emit emit) {
+		emit(float64(s.intern.Refused.Load()), "projection")
+		emit(float64(s.intern.Replaced.Load()), "layout")
+	}},
+
+	{"fsproxy_fetches_total", counter, []string{"fetcher"}, "Fetches sent to a fetcher.", perFetcher(func(_ int64, f *cluster.FetcherStats) float64 { return float64(f.Fetches.Load()) })},
+	{"fsproxy_fetch_errors_total", counter, []string{"fetcher"}, "Connections to a fetcher that were refused or lost.", perFetcher(func(_ int64, f *cluster.FetcherStats) float64 { return float64(f.Errors.Load()) })},
+	{"fsproxy_fetch_timeouts_total", counter, []string{"fetcher"}, "Fetches that a fetcher did not answer within upstream.fetch_timeout.", perFetcher(func(_ int64, f *cluster.FetcherStats) float64 { return float64(f.Timeouts.Load()) })},
+	{"fsproxy_fetch_answered_total", counter, []string{"fetcher"}, "Fetches that a fetcher answered in time.", perFetcher(func(_ int64, f *cluster.FetcherStats) float64 { return float64(f.Answered.Load()) })},
+	{"fsproxy_fetch_seconds_total", counter, []string{"fetcher"}, "Time from sending to answer of all answered fetches; divide by fsproxy_fetch_answered_total for the mean.", perFetcher(func(_ int64, f *cluster.FetcherStats) float64 { return float64(f.Nanos.Load()) / 1e9 })},
+	{"fsproxy_fetches_in_flight", gauge, []string{"fetcher"}, "Fetches sent to a fetcher and not answered, late ones included.", perFetcher(func(n int64, _ *cluster.FetcherStats) float64 { return float64(n) })},
+	{"fsproxy_fetches_joined_total", counter, nil, "Fetches that were answered by another one in flight for the same.", plain(func(s *scrape) uint64 { return s.upstream.Joined.Load() })},
+	{"fsproxy_fetch_retries_total", counter, nil, "Fetches sent once more, to another fetcher.", plain(func(s *scrape) uint64 { return s.upstream.Retries.Load() })},
+	{"fsproxy_fetch_redirects_total", counter, nil, "Fetches sent on to where MOVED or ASK pointed.", plain(func(s *scrape) uint64 { return s.upstream.Redirects.Load() })},
+
+	{"fsproxy_topology_age_seconds", gauge, nil, "Time since the topology in use was read; absent until the store was found.", func(s *scrape, emit emit) {
+		if t, age := s.upstream.Topology(); t != nil {
+			emit(age.Seconds())
+		}
+	}},
+	{"fsproxy_topology_fetchers", gauge, nil, "Fetchers in the topology in use.", func(s *scrape, emit emit) {
+		if t, _ := s.upstream.Topology(); t != nil {
+			emit(float64(len(t.Nodes())))
+		}
+	}},
+	{"fsproxy_topology_refreshes_total", counter, []string{"result"}, "Readings of the topology: ok, error.", func(s *scrape, emit emit) {
+		emit(float64(s.upstream.Refreshes.Load()), "ok")
+		emit(float64(s.upstream.RefreshErrors.Load()), "error")
+	}},
+	{"fsproxy_build_info", gauge, []string{"version", "commit", "go"}, "1, with what is running as labels.", func(s *scrape, emit emit) {
+		emit(1, s.build.Version, s.build.Commit, s.build.Go)
+	}},
+}
+
+func perFetcher(value func(outstanding int64, f *cluster.FetcherStats) float64) func(*scrape, emit) {
+	return func(s *scrape, emit emit) {
+		s.upstream.Fetchers(func(addr string, outstanding int64, f *cluster.FetcherStats) {
+			emit(value(outstanding, f), addr)
+		})
+	}
+}
+
+// collector reads the table's metrics when scraped.
+type collector struct {
+	sources Sources
+	build   Build
+	descs   []*prometheus.Desc
+}
+
+func newRegistry(build Build, sources Sources) *prometheus.Registry {
+	c := &collector{sources: sources, build: build}
+	for _, m := range metrics {
+		c.descs = append(c.descs, prometheus.NewDesc(m.name, m.help, m.labels, nil))
+	}
+	r := prometheus.NewRegistry()
+	r.MustRegister(c, sources.Proxy.Latency(),
+		collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(collectors.MetricsGC)),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return r
+}
+
+// Describe implements prometheus.Collector.
+func (c *collector) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range c.descs {
+		out <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(out chan<- prometheus.Metric) {
+	s := &scrape{
+		cache: c.sources.Cache.Stats(), interned: c.sources.Cache.Size(), intern: c.sources.Cache.Interner,
+		proxy: c.sources.Proxy.Stats(), upstream: c.sources.Upstream, build: c.build,
+	}
+	for i, m := range metrics {
+		m.read(s, func(value float64, labels ...string) {
+			out <- prometheus.MustNewConstMetric(c.descs[i], m.kind, value, labels...)
+		})
+	}
+}
+
+// MarkdownTable documents the metrics, for docs/OPERATIONS.md.
+func MarkdownTable() string {
+	var b strings.Builder
+	b.WriteString("| metric | type | labels | meaning |\n| --- | --- | --- | --- |\n")
+	for _, m := range metrics {
+		kind := "gauge"
+		if m.kind == counter {
+			kind = "counter"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", m.name, kind, strings.Join(m.labels, ", "), m.help)
+	}
+	b.WriteString("| `" + proxy.LatencyName + "` | histogram | outcome | " + proxy.LatencyHelp + " |\n")
+	b.WriteString("\nThe Go runtime's (`go_…`) and the process's (`process_…`) own metrics are there too.\n")
+	return b.String()
+}

@@ -1,0 +1,63 @@
+package cache
+
+import (
+	"strconv"
+	"sync/atomic"
+)
+
+// maxPlans bounds the plans that all projections together remember. Past it a
+// plan is made anew for each use: slower, and right.
+const maxPlans = 1 << 16
+
+// Projection is the exact ordered list of fields that an HMGET asks for,
+// interned. It is never freed.
+type Projection struct {
+	// Header is the reply's first line: "*50\r\n".
+	Header string
+	// Wire is the fields as requests carry them, behind the entity:
+	// "$10\r\n2496559762\r\n$10\r\n1170383926\r\n…".
+	Wire string
+	// Fields are its features in order; one may stand in it twice.
+	Fields []*Feature
+
+	own *plan // for the layout of its own features
+	// invalidated is the latest invalidation of any of its features. Written
+	// under Interner.mu.
+	invalidated atomic.Int64
+	// plans by layout id; copied on write under Interner.mu. latest is the one
+	// used last, which is nearly always the next one.
+	plans  atomic.Pointer[map[uint32]*plan]
+	latest atomic.Pointer[plan]
+	intern *Interner
+}
+
+func newProjection(in *Interner, wire string, fields []*Feature, own *layout) *Projection {
+	p := &Projection{
+		Header: "*" + strconv.Itoa(len(fields)) + "\r\n",
+		Wire:   wire,
+		Fields: fields,
+		own:    newPlan(own, fields),
+		intern: in,
+	}
+	p.latest.Store(p.own)
+	p.plans.Store(&map[uint32]*plan{own.id: p.own})
+	for _, f := range fields {
+		p.invalidated.Store(max(p.invalidated.Load(), f.invalidated.Load()))
+	}
+	return p
+}
+
+// Len is the number of fields asked for.
+func (p *Projection) Len() int { return len(p.Fields) }
+
+// plan returns how to read p from rows of the layout with that id.
+func (p *Projection) plan(id uint32) *plan {
+	if latest := p.latest.Load(); latest.layout.id == id {
+		return latest
+	}
+	if known, ok := (*p.plans.Load())[id]; ok {
+		p.latest.Store(known)
+		return known
+	}
+	return p.intern.addPlan(p, id)
+}

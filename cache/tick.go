@@ -1,0 +1,64 @@
+package cache
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+)
+
+// Tick counts TickLengths of a monotonic clock since it was started, from 1.
+// Zero is "never". Freshness is judged in ticks alone, never by a wall clock:
+//
+//   - a value carries the tick at which its fetch began;
+//   - it is fresh while that tick is later than every invalidation of it
+//     (equal ticks count as stale) and younger than its maximum age.
+//
+// So a coarse tick costs needless fetches at worst, never a stale answer.
+type Tick int64
+
+// TickLength trades a needless fetch within one tick of an invalidation
+// against how often the clock wakes an idle process (100 times a second).
+const TickLength = 10 * time.Millisecond
+
+// never is later than any tick that a clock reaches.
+const never Tick = 1<<63 - 1
+
+// Ticks converts a duration to whole ticks, rounding down, so that an age
+// measured in ticks is never judged younger than it is.
+func Ticks(d time.Duration) Tick { return Tick(d / TickLength) }
+
+// HoldTicks converts a duration to whole ticks, rounding up: what began at or
+// before the present tick plus these began at most d from now.
+func HoldTicks(d time.Duration) Tick { return Tick((d + TickLength - 1) / TickLength) }
+
+// Clock is the process's source of ticks. Reading it is one atomic load.
+type Clock struct {
+	start time.Time
+	now   atomic.Int64
+}
+
+// NewClock returns a clock that stands at tick 1 until Run moves it.
+func NewClock() *Clock {
+	c := &Clock{start: time.Now()}
+	c.now.Store(1)
+	return c
+}
+
+// Now is the present tick.
+func (c *Clock) Now() Tick { return Tick(c.now.Load()) }
+
+// Run moves the clock until ctx ends. One goroutine of the process calls it. If
+// that goroutine is held up, ticks come late together for all who read them:
+// order is kept, and ages are too small by the delay.
+func (c *Clock) Run(ctx context.Context) {
+	t := time.NewTicker(TickLength)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			c.now.Store(int64(time.Since(c.start)/TickLength) + 1)
+		}
+	}
+}

@@ -1,0 +1,133 @@
+package rcm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/fsproxy/fsproxy/cluster"
+	"github.com/fsproxy/fsproxy/resp"
+)
+
+// DefaultLimits bound a request. What is said to a discovery service is short;
+// the longest that comes here is a read for the wrong address.
+var DefaultLimits = resp.Limits{
+	Arguments:    64 << 10,
+	BulkBytes:    1 << 20,
+	InlineBytes:  64 << 10,
+	RequestBytes: 4 << 20,
+}
+
+const (
+	// DefaultMaxClients is Redis' own, in connections.
+	DefaultMaxClients = 10_000
+	// firstRetry and longestRetry bound the pause after a failed accept, which
+	// means as a rule that the process has no file descriptor left.
+	firstRetry   = 5 * time.Millisecond
+	longestRetry = time.Second
+)
+
+// Config is what a Server is made of. The zero value serves an empty cluster
+// until SetTopology is called.
+type Config struct {
+	Topology   *cluster.Topology // what is told first; nil: a cluster without nodes
+	Limits     resp.Limits       // of a request; zero: DefaultLimits
+	MaxClients int               // connections at once; 0: DefaultMaxClients
+	Username   string            // who may ask; "": default
+	Password   string            // "": everybody may ask, and AUTH is accepted whatever it says
+	Logger     *slog.Logger      // nil: slog.Default()
+}
+
+// Server answers cluster clients. Its methods may be called from any goroutine.
+type Server struct {
+	config  Config
+	views   atomic.Pointer[views]
+	clients atomic.Int64 // connections
+	ids     atomic.Int64 // of connections, as CLIENT ID tells them
+}
+
+// New returns a Server that listens nowhere yet.
+func New(config Config) *Server {
+	if config.Limits == (resp.Limits{}) {
+		config.Limits = DefaultLimits
+	}
+	if config.MaxClients <= 0 {
+		config.MaxClients = DefaultMaxClients
+	}
+	if config.Username == "" {
+		config.Username = "default"
+	}
+	if config.Logger == nil {
+		config.Logger = slog.Default()
+	}
+	s := &Server{config: config}
+	s.views.Store(newViews(config.Topology))
+	return s
+}
+
+// SetTopology is what clients are told from now on. It returns false when that
+// is what they are told already.
+func (s *Server) SetTopology(t *cluster.Topology) (changed bool) {
+	before := s.views.Load()
+	if t.Equal(before.topology) {
+		return false
+	}
+	s.views.Store(newViews(t))
+	return true
+}
+
+// Serve answers those who connect to ln until ctx ends. It then closes ln, lets
+// requests that were read be answered, and returns nil once every connection
+// is closed. It may run on several listeners at once.
+func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
+	var clients sync.WaitGroup
+	defer clients.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	clients.Go(func() {
+		<-ctx.Done()
+		ln.Close()
+	})
+	retry := firstRetry
+	for {
+		conn, err := ln.Accept()
+		if err == nil {
+			retry = firstRetry
+			clients.Go(func() { s.serveClient(ctx, conn) })
+			continue
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return fmt.Errorf("rcm: accept on %s: %w", ln.Addr(), err)
+		}
+		s.config.Logger.Warn("cannot accept a client; is the limit of open files reached?", "error", err, "retry_in", retry)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(retry):
+		}
+		retry = min(2*retry, longestRetry)
+	}
+}
+
+func (s *Server) serveClient(ctx context.Context, conn net.Conn) {
+	defer conn.Close()
+	defer s.clients.Add(-1)
+	c := newClient(ctx, s, conn)
+	if s.clients.Add(1) > int64(s.config.MaxClients) {
+		c.fail("ERR max number of clients reached")
+		c.flush() // and no more: waiting for these would be a limit without effect
+		return
+	}
+	// The reader wakes by a deadline, not by a closed connection: what it has
+	// read is still answered.
+	defer context.AfterFunc(ctx, c.hurry)()
+	c.serve()
+}

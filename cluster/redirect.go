@@ -1,0 +1,51 @@
+package cluster
+
+import (
+	"bytes"
+	"net"
+)
+
+// Whereto is what an error reply says about where its request belongs.
+type Whereto uint8
+
+// The kinds of error reply.
+const (
+	Here      Whereto = iota // an error like any other
+	Moved                    // the slot is served by another node: the topology changed
+	Ask                      // this once, behind ASKING: the slot is moving
+	Elsewhere                // this node cannot answer now; another of its shard may
+)
+
+// Redirection reads an error reply that came from the node at from. For Moved
+// and Ask it returns the address to go to; an empty host means from's own.
+func Redirection(reply []byte, from string) (Whereto, string) {
+	line := bytes.TrimSuffix(bytes.TrimPrefix(reply, []byte("-")), []byte("\r\n"))
+	word, rest, _ := bytes.Cut(line, []byte(" "))
+	switch string(word) {
+	case "LOADING", "MASTERDOWN", "CLUSTERDOWN":
+		return Elsewhere, ""
+	case "MOVED", "ASK":
+	default:
+		return Here, ""
+	}
+	_, addr, ok := bytes.Cut(rest, []byte(" "))
+	if !ok {
+		return Here, ""
+	}
+	// An IPv6 host stands without brackets: the port is behind the last colon.
+	colon := bytes.LastIndexByte(addr, ':')
+	if colon < 0 || colon == len(addr)-1 {
+		return Here, ""
+	}
+	host, port := string(addr[:colon]), string(addr[colon+1:])
+	if host == "" {
+		if host, _, _ = net.SplitHostPort(from); host == "" {
+			return Here, ""
+		}
+	}
+	kind := Moved
+	if word[0] == 'A' {
+		kind = Ask
+	}
+	return kind, net.JoinHostPort(host, port)
+}

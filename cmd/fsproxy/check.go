@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fsproxy/fsproxy/config"
+)
+
+const (
+	// readyTimeout bounds the question whether fsproxy is ready. It is under
+	// the three seconds after which the image's health check is given up, so
+	// that the reason is printed.
+	readyTimeout = 2 * time.Second
+
+	// maxReadyBytes is how much of a refusal is repeated, in bytes: a line or
+	// two say why, and the answer may come from something else on that port.
+	maxReadyBytes = 512
+
+	// readyOwn is --ready without an address.
+	readyOwn = "admin.address"
+)
+
+func newCheckCommand() *cobra.Command {
+	var ready string
+	cmd := &cobra.Command{
+		Use:   "check [--config FILE] [--ready [ADDRESS]]",
+		Short: "Validate a configuration and print what is in effect, or ask whether fsproxy is ready",
+		Example: "  fsproxy check --config fsproxy.yaml\n" +
+			"  fsproxy check --ready\n" +
+			"  fsproxy check --ready=127.0.0.1:9190",
+		Args: func(cmd *cobra.Command, args []string) error {
+			// A flag with an optional value leaves "--ready ADDRESS" as an argument.
+			if len(args) == 1 && ready == readyOwn {
+				ready = args[0]
+				return nil
+			}
+			return noArguments(cmd, args)
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := loadConfig(cmd)
+			if err != nil {
+				return err
+			}
+			if cmd.Flags().Changed("ready") {
+				return checkReady(cmd.Context(), cmd.OutOrStdout(), ready, cfg)
+			}
+			return printEffective(cmd, cfg)
+		},
+	}
+	cmd.Flags().StringVar(&ready, "ready", "", "Ask /readyz of a running fsproxy, at this `address` or URL, and exit with 0 or 1")
+	cmd.Flags().Lookup("ready").NoOptDefVal = readyOwn
+	addConfigFlags(cmd)
+	return cmd
+}
+
+func printEffective(cmd *cobra.Command, cfg *config.Config) error {
+	for _, warning := range cfg.Warnings() {
+		fmt.Fprintln(cmd.ErrOrStderr(), "fsproxy: warning: "+warning)
+	}
+	_, err := cmd.OutOrStdout().Write(config.Effective(cfg))
+	return err
+}
+
+// checkReady asks once. It goes past any HTTP proxy of the environment, which
+// could not reach another Pod's loopback.
+func checkReady(ctx context.Context, out io.Writer, ready string, cfg *config.Config) error {
+	url, err := readyURL(ready, cfg.Admin.Address)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return usageError{fmt.Errorf("--ready %s is no address or URL: %w", ready, err)}
+	}
+	transport := &http.Transport{DisableKeepAlives: true}
+	response, err := (&http.Client{Transport: transport}).Do(request)
+	if err != nil {
+		return fmt.Errorf("not ready: %w; is fsproxy running, and is this its admin address?", err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		reason, _ := io.ReadAll(io.LimitReader(response.Body, maxReadyBytes))
+		return fmt.Errorf("not ready: %s says %s: %s", url, response.Status, strings.TrimSpace(string(reason)))
+	}
+	_, err = fmt.Fprintln(out, "ready")
+	return err
+}
+
+// readyURL makes the URL to ask from an address, a URL, or admin.address.
+func readyURL(ready, admin string) (string, error) {
+	if strings.HasPrefix(ready, "http://") || strings.HasPrefix(ready, "https://") {
+		return ready, nil
+	}
+	address := ready
+	if ready == readyOwn {
+		address = admin
+	}
+	if address == "" {
+		return "", errors.New("admin.address is empty, so there is nothing to ask; set it, or give --ready=ADDRESS")
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", usageError{fmt.Errorf("--ready %s is no address or URL: %w", ready, err)}
+	}
+	if port == "0" {
+		return "", errors.New("admin.address has port 0, so its port is known only to the process; give --ready=ADDRESS")
+	}
+	return "http://" + net.JoinHostPort(dialable(host), port) + "/readyz", nil
+}
+
+// dialable turns the address of all interfaces into the one of loopback.
+func dialable(host string) string {
+	ip, err := netip.ParseAddr(host)
+	switch {
+	case host == "", err == nil && ip == netip.IPv4Unspecified():
+		return "127.0.0.1"
+	case err == nil && ip == netip.IPv6Unspecified():
+		return "::1"
+	default:
+		return host
+	}
+}

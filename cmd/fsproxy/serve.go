@@ -1,0 +1,67 @@
+package main
+
+import (
+	"errors"
+	"log/slog"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fsproxy/fsproxy/config"
+)
+
+func newServeCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the sidecar: answer HMGET from memory in front of the store",
+		Args:  noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := loadConfig(cmd)
+			if err != nil {
+				return err
+			}
+			return serve(cmd, cfg)
+		},
+	}
+	addConfigFlags(cmd)
+	return cmd
+}
+
+func serve(cmd *cobra.Command, cfg *config.Config) error {
+	if cfg.Mode == config.ModeDryRun {
+		return errors.New("mode: dry-run is not available yet; use off or live")
+	}
+	log := slog.New(cfg.Log.Handler(cmd.ErrOrStderr(), new(slog.LevelVar)))
+	for _, warning := range cfg.Warnings() {
+		log.Warn(warning)
+	}
+	limitMemory()
+	s, err := newSidecar(cfg, log)
+	if err != nil {
+		return err
+	}
+	addresses := make([]string, len(s.listeners))
+	for i, l := range cfg.Listeners {
+		addresses[i] = l.Address
+	}
+	log.Info("serving", "listeners", addresses, "mode", string(cfg.Mode), "upstream", cfg.Upstream.Addresses,
+		"admin", cfg.Admin.Address, "version", readBuild().Version)
+	err = s.run(cmd.Context())
+	log.Info("stopped")
+	return err
+}
+
+// memoryShare is the part of the memory limit at which the garbage collector
+// begins to work harder rather than let the heap grow, in percent; the rest is
+// for what it does not count: stacks, the kernel's buffers, the binary.
+const memoryShare = 90
+
+// limitMemory tells the Go runtime the container's memory limit, which it does
+// not look up by itself. GOMEMLIMIT in the environment wins.
+func limitMemory() {
+	const unset = 1<<63 - 1 // what an untouched runtime answers
+	if debug.SetMemoryLimit(-1) != unset {
+		return
+	}
+	debug.SetMemoryLimit(int64(config.MemoryLimit().Bytes) / 100 * memoryShare)
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+
+	"github.com/fsproxy/fsproxy/admin"
+	"github.com/fsproxy/fsproxy/cache"
+	"github.com/fsproxy/fsproxy/cluster"
+	"github.com/fsproxy/fsproxy/config"
+	"github.com/fsproxy/fsproxy/proxy"
+	"github.com/fsproxy/fsproxy/resp"
+)
+
+// sidecar is a whole fsproxy in this process, as serve and demo run it.
+type sidecar struct {
+	cfg      *config.Config
+	log      *slog.Logger
+	clock    *cache.Clock
+	cache    *cache.Cache
+	upstream *cluster.Upstream
+	proxy    *proxy.Server
+	admin    *admin.Server
+
+	listeners     []net.Listener
+	adminListener net.Listener // nil: switched off
+}
+
+// newSidecar opens the listeners, so that whoever starts it knows at once
+// whether the addresses can be had, and begins to look for the store.
+func newSidecar(cfg *config.Config, log *slog.Logger) (*sidecar, error) {
+	s := &sidecar{cfg: cfg, log: log, clock: cache.NewClock()}
+	if err := s.listen(); err != nil {
+		s.closeListeners()
+		return nil, err
+	}
+	if err := s.assemble(); err != nil {
+		s.closeListeners()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *sidecar) listen() error {
+	for _, l := range s.cfg.Listeners {
+		opened, err := proxy.Listen(l.Address)
+		if err != nil {
+			return err
+		}
+		s.listeners = append(s.listeners, opened)
+	}
+	if s.cfg.Admin.Address == "" {
+		return nil
+	}
+	l, err := net.Listen("tcp", s.cfg.Admin.Address)
+	if err != nil {
+		return fmt.Errorf("listen on the admin address %s (set admin.address or --admin to a free one, or to \"\" for none): %w", s.cfg.Admin.Address, err)
+	}
+	s.adminListener = l
+	return nil
+}
+
+func (s *sidecar) closeListeners() {
+	for _, l := range s.listeners {
+		_ = l.Close()
+	}
+	if s.adminListener != nil {
+		_ = s.adminListener.Close()
+	}
+}
+
+func (s *sidecar) assemble() error {
+	cfg := s.cfg
+	var err error
+	s.cache, err = cache.New(cache.Config{
+		MaxBytes: int64(cfg.Cache.ResolvedMaxBytes()), MaxAge: cfg.Cache.MaxAge, NegativeMaxAge: cfg.Cache.NegativeMaxAge,
+		Shards: cfg.Cache.Shards, MaxRowBytes: int(cfg.Cache.MaxRowBytes), MaxFeatures: cfg.Cache.MaxFeatures,
+		MaxProjections: cfg.Cache.MaxProjections, MaxLayouts: cfg.Cache.MaxLayouts, NeverCache: cfg.Cache.NeverCache,
+	}, s.clock)
+	if err != nil {
+		return err
+	}
+	tlsConfig, err := cfg.Upstream.TLS.Client()
+	if err != nil {
+		return err
+	}
+	password, _ := cfg.Upstream.Password()
+	s.upstream = cluster.NewUpstream(cluster.Config{
+		Discovery: cluster.DiscoveryConfig{
+			Kind: string(cfg.Upstream.Discovery), Addresses: cfg.Upstream.Addresses,
+			Username: cfg.Upstream.Username, Password: password, TLS: tlsConfig,
+			ConnectTimeout: cfg.Upstream.ConnectTimeout,
+		},
+		TLS: tlsConfig, Username: cfg.Upstream.Username, Password: password,
+		ConnectTimeout: cfg.Upstream.ConnectTimeout, FetchTimeout: cfg.Upstream.FetchTimeout,
+		Connections: cfg.Upstream.Connections, RefreshInterval: cfg.Upstream.RefreshInterval, Log: s.log,
+	})
+	s.proxy = proxy.New(proxy.Config{
+		Limits: resp.Limits{
+			Arguments: cfg.Limits.MaxArguments, BulkBytes: int(cfg.Limits.MaxBulkBytes),
+			InlineBytes: int(cfg.Limits.MaxInlineBytes), RequestBytes: int(cfg.Limits.MaxRequestBytes),
+		},
+		MaxClients: cfg.Limits.MaxClients, MaxOutputBytes: int(cfg.Limits.MaxOutputBytes), MaxInFlight: cfg.Limits.MaxInFlight,
+		FetchTimeout: cfg.Upstream.FetchTimeout, WriteSettle: cfg.Cache.WriteSettle, DrainTimeout: cfg.DrainTimeout,
+		Off: cfg.Mode == config.ModeOff, Log: s.log,
+	}, s.cache, s.upstream, s.clock)
+	build := readBuild()
+	s.admin = admin.New(admin.Build{Version: build.Version, Commit: build.Commit, Go: build.Go},
+		admin.Sources{Cache: s.cache, Upstream: s.upstream, Proxy: s.proxy}, s.log)
+	return nil
+}
+
+// run serves until ctx ends and everything in flight is finished.
+func (s *sidecar) run(ctx context.Context) error {
+	// These outlive the clients, who need them to the last reply.
+	background, stop := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { s.clock.Run(background) })
+	failed := make(chan error, 1)
+	if s.adminListener != nil {
+		wg.Go(func() {
+			if err := s.admin.Serve(background, s.adminListener); err != nil {
+				failed <- err
+			}
+		})
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	served := make(chan struct{})
+	wg.Go(func() {
+		select {
+		case err := <-failed:
+			cancel(err)
+		case <-served:
+		}
+	})
+	context.AfterFunc(ctx, func() { s.admin.SetReady(false) })
+	s.admin.SetReady(true)
+	err := s.proxy.Serve(ctx, s.listeners...)
+	close(served)
+	s.upstream.Close()
+	stop()
+	wg.Wait()
+	s.cache.Close()
+	if cause := context.Cause(ctx); err == nil && cause != nil && ctx.Err() != cause {
+		err = cause
+	}
+	return err
+}

@@ -1,0 +1,123 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// The markers between which docs/OPERATIONS.md holds [MarkdownTable].
+const (
+	tableBegin = "<!-- options:begin -->"
+	tableEnd   = "<!-- options:end -->"
+)
+
+// MarkdownTable is the table of all options for docs/OPERATIONS.md, without
+// the markers around it.
+func MarkdownTable() string {
+	var out strings.Builder
+	out.WriteString("| option | default | meaning | accepted | environment variable | flag |\n")
+	out.WriteString("| --- | --- | --- | --- | --- | --- |\n")
+	for _, o := range Options() {
+		writeRow(&out, o)
+	}
+	return out.String()
+}
+
+// writeRow writes an option, or the elements of a list in its place.
+func writeRow(out *strings.Builder, o Option) {
+	key := o.Key
+	if len(o.Elements) > 0 {
+		key += "[]." + o.Elements[0].Key
+	}
+	flag := ""
+	if o.Flag != "" {
+		flag = "`--" + o.Flag + "`"
+	}
+	fmt.Fprintf(out, "| `%s` | %s | %s | %s | `%s` | %s |\n",
+		key, code(o.Default), cell(o.Meaning), cell(acceptedText(o)), o.Variable(), flag)
+	for _, e := range o.Elements[min(1, len(o.Elements)):] {
+		fmt.Fprintf(out, "| `%s[].%s` | %s | %s | %s | | |\n",
+			o.Key, e.Key, code(e.Default), cell(e.Meaning), cell(e.Form.Accepted))
+	}
+}
+
+// acceptedText also tells how a list is written where there is only text.
+func acceptedText(o Option) string {
+	if !o.Form.List {
+		return o.Form.Accepted
+	}
+	one := o.Form.Accepted
+	if len(o.Elements) > 0 {
+		one = o.Elements[0].Form.Accepted
+	}
+	return "one or more, separated by commas in the variable and the flag: " + one
+}
+
+func code(text string) string {
+	if text == "" {
+		return "empty"
+	}
+	return "`" + text + "`"
+}
+
+// cell keeps text from ending a cell.
+func cell(text string) string {
+	return strings.ReplaceAll(text, "|", `\|`)
+}
+
+// ReplaceTable returns a document with the table between its markers made anew.
+func ReplaceTable(document string) (string, error) {
+	before, rest, found := strings.Cut(document, tableBegin)
+	if !found {
+		return "", fmt.Errorf("the document has no line %s: add one where the table shall begin", tableBegin)
+	}
+	_, after, found := strings.Cut(rest, tableEnd)
+	if !found {
+		return "", fmt.Errorf("the document has no line %s after %s: add one where the table shall end", tableEnd, tableBegin)
+	}
+	return before + tableBegin + "\n\n" + MarkdownTable() + "\n" + tableEnd + after, nil
+}
+
+// helpWidth, in characters, is how wide help text is: a terminal's 80 and a margin.
+const helpWidth = 78
+
+// HelpText lists all options for a terminal, for the help of commands that load
+// a configuration.
+func HelpText() string {
+	var out strings.Builder
+	out.WriteString("Options, as key in the file and as environment variable. A flag goes before\n")
+	out.WriteString("the environment, that before the file, that before the default. " + FileVariable + "\n")
+	out.WriteString("names the file where --config does not.\n")
+	for _, o := range Options() {
+		writeHelp(&out, o)
+	}
+	return out.String()
+}
+
+func writeHelp(out *strings.Builder, o Option) {
+	fmt.Fprintf(out, "\n  %s  (%s", o.Key, o.Variable())
+	if o.Flag != "" {
+		fmt.Fprintf(out, ", --%s", o.Flag)
+	}
+	out.WriteString(")\n")
+	value := o.Default
+	if value == "" {
+		value = "empty"
+	}
+	wrap(out, o.Meaning+".")
+	wrap(out, "Default: "+value+". Accepted: "+acceptedText(o)+".")
+}
+
+// wrap writes text as indented lines of at most helpWidth.
+func wrap(out *strings.Builder, text string) {
+	const indent = "      "
+	line := indent[:len(indent)-1]
+	for _, word := range strings.Fields(text) {
+		if len(line)+1+len(word) > helpWidth {
+			out.WriteString(line + "\n")
+			line = indent[:len(indent)-1]
+		}
+		line += " " + word
+	}
+	out.WriteString(line + "\n")
+}

@@ -1,0 +1,105 @@
+package config
+
+import (
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+// system is a tree of files of proc and sys.
+func system(files map[string]string) fstest.MapFS {
+	root := fstest.MapFS{}
+	for name, text := range files {
+		root[name] = &fstest.MapFile{Data: []byte(text)}
+	}
+	return root
+}
+
+func TestMemoryLimitIsTheLowestThatHolds(t *testing.T) {
+	const (
+		machine = "MemTotal:       8388608 kB\nMemFree: 1 kB\n"
+		pods    = "sys/fs/cgroup/kubepods/pod1/"
+	)
+	for name, c := range map[string]struct {
+		files  map[string]string
+		bytes  Bytes
+		source string
+	}{
+		"nothing known": {nil, 1 << 30, "an assumption"},
+		"no limit":      {map[string]string{"proc/meminfo": machine}, 8 << 30, "/proc/meminfo"},
+		"broken files": {map[string]string{
+			"proc/meminfo": machine, "proc/self/cgroup": "x\n0::\n::\n", "sys/fs/cgroup/memory.max": "much\n",
+		}, 8 << 30, "/proc/meminfo"},
+		"version 2, in its own namespace": {map[string]string{
+			"proc/meminfo": machine, "proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": "536870912\n",
+		}, 512 << 20, "/sys/fs/cgroup/memory.max"},
+		"version 2, host's path, own mount": {map[string]string{
+			"proc/meminfo": machine, "proc/self/cgroup": "0::/kubepods/pod1/c\n", "sys/fs/cgroup/memory.max": "536870912\n",
+		}, 512 << 20, "/sys/fs/cgroup/memory.max"},
+		"version 2, unlimited": {map[string]string{
+			"proc/meminfo": machine, "proc/self/cgroup": "0::/kubepods/pod1\n", pods + "memory.max": "max\n",
+		}, 8 << 30, "/proc/meminfo"},
+		"version 2, limit of the group above": {map[string]string{
+			"proc/meminfo": machine, "proc/self/cgroup": "0::/kubepods/pod1/c\n",
+			pods + "c/memory.max": "max\n", pods + "memory.max": "1073741824\n",
+		}, 1 << 30, "/" + pods + "memory.max"},
+		"version 2, the lower of two": {map[string]string{
+			"proc/self/cgroup":    "0::/kubepods/pod1/c\n",
+			pods + "c/memory.max": "1048576\n", pods + "memory.max": "1073741824\n",
+		}, 1 << 20, "/" + pods + "c/memory.max"},
+		"version 2, path outside the namespace": {map[string]string{
+			"proc/self/cgroup": "0::/../../pod2\n", "sys/fs/cgroup/memory.max": "2097152\n",
+		}, 2 << 20, "/sys/fs/cgroup/memory.max"},
+		"version 1": {map[string]string{
+			"proc/meminfo": machine, "proc/self/cgroup": "9:name=systemd:/a\n4:cpu,memory:/docker/1\n0::/\n",
+			"sys/fs/cgroup/memory/docker/1/memory.limit_in_bytes": "268435456\n",
+			"sys/fs/cgroup/memory/memory.limit_in_bytes":          "9223372036854771712\n",
+		}, 256 << 20, "/sys/fs/cgroup/memory/docker/1/memory.limit_in_bytes"},
+		"version 1, own mount": {map[string]string{
+			"proc/meminfo": machine, "proc/self/cgroup": "4:memory:/docker/1\n",
+			"sys/fs/cgroup/memory/memory.limit_in_bytes": "268435456\n",
+		}, 256 << 20, "/sys/fs/cgroup/memory/memory.limit_in_bytes"},
+		"version 1, unlimited": {map[string]string{
+			"proc/meminfo": machine, "proc/self/cgroup": "4:memory:/\n",
+			"sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n",
+		}, 8 << 30, "/proc/meminfo"},
+		"limit above the machine": {map[string]string{
+			"proc/meminfo": machine, "proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": "17179869184\n",
+		}, 8 << 30, "/proc/meminfo"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := memoryLimit(system(c.files))
+			if got.Bytes != c.bytes || !strings.HasPrefix(got.Source, c.source) {
+				t.Errorf("got %d by %s, want %d by %s", got.Bytes, got.Source, c.bytes, c.source)
+			}
+		})
+	}
+}
+
+func TestMemoryLimitOfThisMachineIsKnown(t *testing.T) {
+	if got := MemoryLimit(); got.Bytes < 1<<20 || got.Source == "" {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestCacheTakesItsShareOfTheMemoryLimitWhenNotTold(t *testing.T) {
+	if got := (Cache{MaxBytes: 5}).ResolvedMaxBytes(); got != 5 {
+		t.Errorf("told 5 bytes, took %d", got)
+	}
+	limit := MemoryLimit().Bytes
+	if got := (Cache{}).ResolvedMaxBytes(); got > limit*6/10 || got < limit*59/100 {
+		t.Errorf("took %d of %d", got, limit)
+	}
+}
+
+func TestACacheLargerThanTheMemoryLimitIsWarnedOf(t *testing.T) {
+	cfg := Default()
+	memory := Memory{Bytes: 1 << 30, Source: "/limit"}
+	if got := cfg.warnings(memory); len(got) != 0 {
+		t.Errorf("defaults are warned of: %v", got)
+	}
+	cfg.Cache.MaxBytes = 2 << 30
+	if got := cfg.warnings(memory); len(got) != 1 || !strings.Contains(got[0], "cache.max_bytes is 2GiB") || !strings.Contains(got[0], "/limit") {
+		t.Errorf("got %v", got)
+	}
+}

@@ -1,0 +1,315 @@
+package config
+
+import (
+	"errors"
+	"path"
+	"strings"
+	"time"
+)
+
+// Option is a row of the table that everything about options is made from.
+type Option struct {
+	Key     string // dotted, lower case: "cache.max_bytes"
+	Default string // as text, read by the same Form as any other value
+	Form    Form
+	Meaning string // what it does, as a sentence without its final stop
+	Flag    string // without dashes; "" where there is none
+
+	// Reloadable marks what a running process may take over from a new Config.
+	// A change of any other option needs a restart.
+	Reloadable bool
+
+	// Elements are the options of each element, where the value is a list of
+	// sections. In a flag or variable the elements are separated by commas and
+	// each is the value of the first element option.
+	Elements []Option
+}
+
+const (
+	// day bounds ages: a cache that lives with its Pod has no use for more
+	// than a month, and a mistyped unit shows.
+	day = 24 * time.Hour
+
+	// maxAge is the longest age that any value may reach.
+	maxAge = 30 * day
+
+	// maxInterned bounds features, projections and layouts: their numbers take
+	// three bytes in a row.
+	maxInterned = 1<<24 - 1
+
+	// redisBulkBytes is the store's own bound on a bulk string
+	// (proto-max-bulk-len), past which it would refuse what we forward.
+	redisBulkBytes = 512 << 20
+
+	// maxSize, a TiB, is more memory than a Pod has: past it a unit is wrong.
+	maxSize = 1 << 40
+)
+
+const (
+	acceptedListen = "host:port on loopback (127.0.0.1, [::1] or localhost), or unix:///absolute/path of at most 107 bytes"
+	acceptedDial   = "host:port"
+	acceptedAdmin  = "host:port, :port for all interfaces, or empty to switch it off"
+	acceptedFile   = "the path of a readable file, or empty"
+)
+
+// Options returns the table in the order of the option tree. It is built anew
+// for each caller, who may keep it.
+func Options() []Option {
+	groups := [][]Option{
+		clientOptions(), upstreamOptions(), cacheOptions(), limitOptions(), processOptions(),
+	}
+	var all []Option
+	for _, g := range groups {
+		all = append(all, g...)
+	}
+	return all
+}
+
+func clientOptions() []Option {
+	return []Option{
+		{
+			Key: "listeners", Default: "127.0.0.1:6379", Flag: "listen",
+			Form:    Form{Kind: "list of sections", Accepted: "{address: " + acceptedListen + "}", List: true},
+			Meaning: "Where clients connect to: the address of each listener; port 0 takes a free port",
+			Elements: []Option{{
+				Key: "address", Form: checked("address", acceptedListen, checkListen),
+				Meaning: "Where clients connect to",
+			}},
+		},
+		{
+			Key: "mode", Default: string(ModeLive), Flag: "mode", Reloadable: true,
+			Form:    choice(ModeOff, ModeDryRun, ModeLive),
+			Meaning: "What is done with a cacheable read: off forwards it, dry-run forwards it and compares aside, live answers it from memory",
+		},
+	}
+}
+
+func upstreamOptions() []Option {
+	return []Option{
+		{
+			Key: "upstream.discovery", Default: string(DiscoveryAuto), Flag: "discovery",
+			Form:    choice(DiscoveryAuto, DiscoveryStandalone, DiscoveryCluster, DiscoveryRCM),
+			Meaning: "How the fetchers are found: auto asks the first address that answers what it is",
+		},
+		{
+			Key: "upstream.addresses", Default: "127.0.0.1:6380", Flag: "upstream",
+			Form:    listOf(checked("address", acceptedDial, checkDial)),
+			Meaning: "The store, nodes of it, or its RCM",
+		},
+		{
+			Key:     "upstream.username",
+			Form:    words("text", "one line of text, or empty for the default user"),
+			Meaning: "The ACL user to authenticate as; needs password_file",
+		},
+		{
+			Key:     "upstream.password_file",
+			Form:    words("file", acceptedFile),
+			Meaning: "The file that holds the store's password, a line break at its end aside; empty: no AUTH",
+		},
+		{
+			Key: "upstream.tls.enabled", Default: "false", Form: boolean(),
+			Meaning: "Whether connections to the store are encrypted",
+		},
+		{
+			Key:     "upstream.tls.ca_file",
+			Form:    words("file", acceptedFile),
+			Meaning: "PEM certificates that the store's certificate must lead to; empty: the system's",
+		},
+		{
+			Key:     "upstream.tls.cert_file",
+			Form:    words("file", acceptedFile),
+			Meaning: "PEM certificate to show to the store; needs key_file",
+		},
+		{
+			Key:     "upstream.tls.key_file",
+			Form:    words("file", acceptedFile),
+			Meaning: "PEM key of cert_file",
+		},
+		{
+			Key:     "upstream.tls.server_name",
+			Form:    words("text", "a host name, or empty"),
+			Meaning: "The name that the store's certificate must hold; empty: the host that is connected to",
+		},
+		{
+			Key: "upstream.connect_timeout", Default: "300ms", Reloadable: true,
+			Form:    durations(time.Millisecond, time.Minute),
+			Meaning: "How long opening a connection to the store may take, TLS and greeting included",
+		},
+		{
+			Key: "upstream.fetch_timeout", Default: "50ms", Reloadable: true,
+			Form:    durations(time.Millisecond, time.Minute),
+			Meaning: "How long a fetch may take before its readers get an error",
+		},
+		{
+			Key: "upstream.connections", Default: "2",
+			Form:    integers(1, 64),
+			Meaning: "Read connections to each fetcher",
+		},
+		{
+			Key: "upstream.refresh_interval", Default: "30s", Reloadable: true,
+			Form:    durations(time.Second, day),
+			Meaning: "How often the topology is asked for again, jittered",
+		},
+	}
+}
+
+func cacheOptions() []Option {
+	return []Option{
+		{
+			Key: "cache.max_bytes", Default: "0", Reloadable: true,
+			Form:    sizes(1<<20, maxSize, "60 % of the memory limit"),
+			Meaning: "Memory for rows, overhead included; the limit is the container's, or else the machine's memory",
+		},
+		{
+			Key: "cache.max_age", Default: "1h", Reloadable: true,
+			Form:    durations(time.Millisecond, maxAge),
+			Meaning: "How old a value may be and still be served from memory; no longer than the store's shortest expiry",
+		},
+		{
+			Key: "cache.negative_max_age", Default: "5m", Reloadable: true,
+			Form:    durations(time.Millisecond, maxAge),
+			Meaning: "The same for a field that the store does not have; at most max_age",
+		},
+		{
+			Key: "cache.shards", Default: "0",
+			Form:    integers(1, 1024, "chosen from GOMAXPROCS"),
+			Meaning: "Parts of the cache with a lock each",
+		},
+		{
+			Key: "cache.max_row_bytes", Default: "1MiB", Reloadable: true,
+			Form:    sizes(64, redisBulkBytes),
+			Meaning: "A larger row is answered and not kept; at most max_bytes",
+		},
+		{
+			Key: "cache.max_features", Default: "65536",
+			Form:    integers(1, maxInterned),
+			Meaning: "Distinct features that are known by number; past it a request is forwarded, uncached",
+		},
+		{
+			Key: "cache.max_projections", Default: "4096",
+			Form:    integers(1, maxInterned),
+			Meaning: "Distinct projections that are remembered; past it a request takes the slow path",
+		},
+		{
+			Key: "cache.max_layouts", Default: "4096",
+			Form:    integers(1, maxInterned),
+			Meaning: "Distinct layouts of rows; past it a row is answered and not kept",
+		},
+		{
+			Key: "cache.write_settle", Default: "1s", Reloadable: true,
+			Form:    durations(0, time.Hour),
+			Meaning: "After a write through the proxy, how long a fetcher may still answer with the old value; until then what was written is fetched and not kept",
+		},
+		{
+			Key: "cache.never_cache", Default: "_ts:*", Reloadable: true,
+			Form:    maybeEmpty(listOf(checked("pattern", "a pattern of feature names in which * is any text, ? any byte and [a-z] a range", checkPattern))),
+			Meaning: "Features that are fetched each time and never kept: those by which a writer decides whether to write, as Feast does by its _ts: fields",
+		},
+	}
+}
+
+// checkPattern accepts what path.Match takes.
+func checkPattern(text string) error {
+	if _, err := path.Match(text, ""); err != nil {
+		return errors.New("not a pattern: a [ without its ]")
+	}
+	return nil
+}
+
+func limitOptions() []Option {
+	return []Option{
+		{
+			Key: "limits.max_clients", Default: "10000", Reloadable: true,
+			Form:    integers(1, 1_000_000),
+			Meaning: "Client connections at a time; the next one gets an error and is closed",
+		},
+		{
+			Key: "limits.max_arguments", Default: "1048576", Reloadable: true,
+			Form:    integers(1, 1<<31-1),
+			Meaning: "Arguments of one command",
+		},
+		{
+			Key: "limits.max_bulk_bytes", Default: "64MiB", Reloadable: true,
+			Form:    sizes(1, redisBulkBytes),
+			Meaning: "Length of one argument; at most max_request_bytes",
+		},
+		{
+			Key: "limits.max_inline_bytes", Default: "64KiB", Reloadable: true,
+			Form:    sizes(1, redisBulkBytes),
+			Meaning: "Length of a line: an inline command or the header of an argument; at most max_request_bytes",
+		},
+		{
+			Key: "limits.max_request_bytes", Default: "128MiB", Reloadable: true,
+			Form:    sizes(1<<10, 4<<30),
+			Meaning: "Length of one whole command",
+		},
+		{
+			Key: "limits.max_output_bytes", Default: "64MiB", Reloadable: true,
+			Form:    sizes(1<<10, 4<<30),
+			Meaning: "Replies waiting for a client that does not read; past it the connection is closed",
+		},
+		{
+			Key: "limits.max_in_flight", Default: "1024", Reloadable: true,
+			Form:    integers(1, 1<<20),
+			Meaning: "Requests of one connection that wait for the store; at it, no more are read until some are answered",
+		},
+	}
+}
+
+func processOptions() []Option {
+	return []Option{
+		{
+			Key: "admin.address", Default: "127.0.0.1:9190", Flag: "admin",
+			Form:    checked("address", acceptedAdmin, checkAdmin),
+			Meaning: "Where /metrics, /healthz, /readyz, /version and /debug/pprof are served; any interface may be named, so that it can be scraped",
+		},
+		{
+			Key: "log.level", Default: "info", Flag: "log-level", Reloadable: true,
+			Form:    choice("debug", "info", "warn", "error"),
+			Meaning: "The least severe level that is logged",
+		},
+		{
+			Key: "log.format", Default: "text",
+			Form:    choice("text", "json"),
+			Meaning: "How log lines are written, to standard error",
+		},
+		{
+			Key: "drain_timeout", Default: "10s", Reloadable: true,
+			Form:    durations(time.Millisecond, time.Hour),
+			Meaning: "After SIGTERM, how long requests in flight may take to finish; keep it below the Pod's terminationGracePeriodSeconds",
+		},
+	}
+}
+
+// Variable is the name of the option's environment variable.
+func (o Option) Variable() string {
+	return variablePrefix + strings.ToUpper(strings.ReplaceAll(o.Key, ".", "_"))
+}
+
+// split gives the text of a flag, variable or default the shape that a file
+// would give it: string, []string or []map[string]any.
+func (o Option) split(text string) any {
+	if !o.Form.List {
+		return text
+	}
+	elements := []string{}
+	for part := range strings.SplitSeq(text, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			elements = append(elements, part)
+		}
+	}
+	return o.sections(elements)
+}
+
+// sections makes a list of plain values one of sections, where the option has
+// such.
+func (o Option) sections(elements []string) any {
+	if len(o.Elements) == 0 {
+		return elements
+	}
+	list := make([]map[string]any, len(elements))
+	for i, e := range elements {
+		list[i] = map[string]any{o.Elements[0].Key: e}
+	}
+	return list
+}

@@ -1,0 +1,71 @@
+package config
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+)
+
+// maxPEMBytes bounds the files of certificates: the system's whole bundle has
+// about 200 KiB.
+const maxPEMBytes = 4 << 20
+
+// Client is the configuration of upstream connections, or nil where TLS is not
+// enabled. Each call reads the files again, so a caller that dials anew sees
+// renewed certificates. ServerName is empty unless configured: the caller sets
+// the host it dials.
+func (t TLS) Client() (*tls.Config, error) {
+	if !t.Enabled {
+		return nil, nil
+	}
+	roots, err := t.roots()
+	if err != nil {
+		return nil, fmt.Errorf("upstream.tls.ca_file: %w", err)
+	}
+	certificates, err := t.certificates()
+	if err != nil {
+		return nil, fmt.Errorf("upstream.tls.cert_file: %w", err)
+	}
+	return &tls.Config{
+		MinVersion:   tls.VersionTLS12,
+		RootCAs:      roots,
+		Certificates: certificates,
+		ServerName:   t.ServerName,
+	}, nil
+}
+
+// roots is nil for the system's own.
+func (t TLS) roots() (*x509.CertPool, error) {
+	if t.CAFile == "" {
+		return nil, nil
+	}
+	text, err := readBounded(t.CAFile, maxPEMBytes)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, errors.New("the file holds no PEM certificate")
+	}
+	return pool, nil
+}
+
+func (t TLS) certificates() ([]tls.Certificate, error) {
+	if t.CertFile == "" {
+		return nil, nil
+	}
+	certificate, err := readBounded(t.CertFile, maxPEMBytes)
+	if err != nil {
+		return nil, err
+	}
+	key, err := readBounded(t.KeyFile, maxPEMBytes)
+	if err != nil {
+		return nil, err
+	}
+	pair, err := tls.X509KeyPair(certificate, key)
+	if err != nil {
+		return nil, err
+	}
+	return []tls.Certificate{pair}, nil
+}

@@ -1,0 +1,250 @@
+package proxy
+
+import (
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/fsproxy/fsproxy/cache"
+	"github.com/fsproxy/fsproxy/cluster"
+	"github.com/fsproxy/fsproxy/proxy/session"
+	"github.com/fsproxy/fsproxy/resp"
+	"github.com/fsproxy/fsproxy/wire"
+)
+
+const (
+	// readBuffer is what a connection reads at once, in bytes: some 18 requests
+	// of 50 fields. It grows for a longer request and shrinks again.
+	readBuffer = 16 << 10
+	// sendAt is how many bytes of replies are put together before they are
+	// sent, when one read holds requests for more.
+	sendAt = 64 << 10
+	// lingerTimeout is how long a connection that we end is read to its end
+	// first, or the last reply may be lost to a reset.
+	lingerTimeout = 500 * time.Millisecond
+	// eofTimeout is how long a client that closed its sending side may wait for
+	// what it asked before.
+	eofTimeout = time.Second
+)
+
+// client is one connection. Its reader goroutine owns all of it, except where
+// a field says otherwise.
+type client struct {
+	server  *Server
+	nc      net.Conn
+	out     *wire.Output
+	replies *replies // shared with those who complete misses
+	session *session.Session
+	parser  *resp.Parser
+	known   recognizer
+	counts  counts // written by the reader, read by anyone
+
+	buf        []byte // what was read: requests from start to end
+	start, end int
+	now        cache.Tick       // of the read at hand
+	reply      []byte           // complete replies that were not sent yet
+	fetches    []*cluster.Fetch // misses that were not sent yet
+	wire       []byte           // scratch: a projection in canonical form
+	keys       [][]byte         // scratch: keys of a command
+	reads      uint             // reads so far
+
+	fetching atomic.Int64 // misses in flight
+	writing  atomic.Int64 // forwarded writes that were not answered yet
+
+	txn transaction
+	// opaque is where everything goes since a transaction changed the state of
+	// the store's connection in a way that cannot be followed from here.
+	opaque *tunnel
+	pipe   *tunnel // not nil: everything goes there as it is
+
+	tunnelMu sync.Mutex         // protects what follows
+	tunnels  map[string]*tunnel // by node
+	proto    resp.Version       // that tunnels are made for
+	db       int                // likewise
+	wg       sync.WaitGroup     // of the tunnels' goroutines
+}
+
+// errLeaving ends a connection as it should be: QUIT, or a protocol error that
+// was answered.
+var errLeaving = errors.New("the connection is done")
+
+// run serves the connection until it ends.
+func (c *client) run() {
+	err := c.serve()
+	if errors.Is(err, io.EOF) || errors.Is(err, errLeaving) || errors.Is(err, errDraining) {
+		c.finish()
+	}
+	c.replies.fail(net.ErrClosed)
+	_ = c.nc.Close()
+	c.closeTunnels()
+	c.out.Wait()
+	c.wg.Wait()
+	if errors.Is(err, wire.ErrOutputLimit) {
+		c.server.outputLimit.Add(1)
+		c.server.log.Warn("closed a client that does not read its replies",
+			"client", c.nc.RemoteAddr().String(), "limit_bytes", c.server.cfg.MaxOutputBytes)
+	}
+}
+
+// errDraining ends a connection because the process is asked to stop.
+var errDraining = errors.New("the process is stopping")
+
+func (c *client) serve() error {
+	for {
+		if c.end == len(c.buf) {
+			c.makeRoom()
+		}
+		n, err := c.nc.Read(c.buf[c.end:])
+		c.end += n
+		if n > 0 {
+			c.counts.bytesIn.Add(uint64(n))
+			if err := c.handle(); err != nil {
+				return err
+			}
+		}
+		if err != nil {
+			if c.server.draining.Load() {
+				return errDraining
+			}
+			return err
+		}
+	}
+}
+
+// makeRoom moves what is left to the front, or doubles the buffer where
+// nothing can be moved.
+func (c *client) makeRoom() {
+	if c.start > 0 {
+		copy(c.buf, c.buf[c.start:c.end])
+		c.start, c.end = 0, c.end-c.start
+		return
+	}
+	c.buf = append(c.buf, make([]byte, len(c.buf))...)
+}
+
+// hitSampling is how many reads go by for one whose time is taken: reading the
+// clock costs as much as a twentieth of a hit.
+const hitSampling = 32
+
+// handle handles all complete requests that were read.
+func (c *client) handle() error {
+	var began time.Time
+	if c.reads++; c.reads%hitSampling == 0 {
+		began = time.Now()
+	}
+	before := c.counts.hits()
+	c.now = c.server.clock.Now()
+	handled, err := c.requests()
+	if flushed := c.flush(); err == nil {
+		err = flushed
+	}
+	if c.start == c.end {
+		c.start, c.end = 0, 0
+		if len(c.buf) > readBuffer {
+			c.buf = make([]byte, readBuffer)
+		}
+	}
+	if !began.IsZero() && handled > 0 && c.counts.hits()-before == uint64(handled) {
+		c.server.latency.hit.Observe(time.Since(began).Seconds())
+	}
+	return err
+}
+
+// requests handles requests until one is incomplete, and says how many.
+func (c *client) requests() (handled int, err error) {
+	for c.start < c.end {
+		if c.pipe != nil {
+			err := c.pipe.pass(c.buf[c.start:c.end])
+			c.start = c.end
+			return handled, err
+		}
+		n, err := c.request(c.buf[c.start:c.end])
+		if n == 0 && err == nil {
+			return handled, nil
+		}
+		c.start += n
+		handled++
+		if err != nil {
+			return handled, err
+		}
+		if len(c.reply) >= sendAt {
+			if err := c.flush(); err != nil {
+				return handled, err
+			}
+		}
+	}
+	return handled, nil
+}
+
+// request handles the request at the start of b and returns its length; 0: it
+// is incomplete.
+func (c *client) request(b []byte) (int, error) {
+	if h, ok := readHead(b); ok {
+		p, short := c.known.find(b[h.rest:], h.fields)
+		if p != nil {
+			c.parser.Reset()
+			n := h.rest + len(p.Wire)
+			return n, c.read(b[h.key:h.keyEnd], p, h.single, b[:n])
+		}
+		if short {
+			return 0, nil
+		}
+	}
+	n, err := c.parser.Next(b)
+	if err != nil {
+		c.server.protocolErrors.Add(1)
+		c.reply = resp.AppendError(c.reply, "ERR "+err.Error())
+		return n, errLeaving
+	}
+	if args := c.parser.Args(); n > 0 && len(args) > 0 {
+		err = c.dispatch(args, b[:n])
+	}
+	return n, err
+}
+
+// flush sends the replies and the fetches that have come together.
+func (c *client) flush() error {
+	err := c.replies.send(c.reply)
+	if c.reply = c.reply[:0]; cap(c.reply) > 2*sendAt {
+		c.reply = nil
+	}
+	if len(c.fetches) > 0 {
+		c.server.upstream.Send(c.fetches)
+		clear(c.fetches[:cap(c.fetches)])
+		c.fetches = c.fetches[:0]
+	}
+	c.flushTunnels()
+	return err
+}
+
+// waitBelow waits until fewer than n replies are pending, having sent what
+// they wait for.
+func (c *client) waitBelow(n int) error {
+	if err := c.flush(); err != nil {
+		return err
+	}
+	return c.replies.waitBelow(n)
+}
+
+// finish waits for the replies owed and sees to it that they arrive: what the
+// client still sends is read and dropped, or the kernel would answer it with a
+// reset that overtakes them.
+func (c *client) finish() {
+	patience := time.AfterFunc(eofTimeout+c.server.cfg.FetchTimeout, func() { c.replies.fail(net.ErrClosed) })
+	defer patience.Stop()
+	if c.replies.waitBelow(1) != nil {
+		return
+	}
+	// From here on only the kernel's buffer is waited for.
+	_ = c.nc.SetWriteDeadline(time.Now().Add(eofTimeout))
+	c.out.Wait()
+	half, ok := c.nc.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		return
+	}
+	_ = c.nc.SetReadDeadline(time.Now().Add(lingerTimeout))
+	_, _ = io.Copy(io.Discard, c.nc)
+}

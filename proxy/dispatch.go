@@ -1,0 +1,244 @@
+package proxy
+
+import (
+	"github.com/fsproxy/fsproxy/cluster"
+	"github.com/fsproxy/fsproxy/proxy/command"
+	"github.com/fsproxy/fsproxy/proxy/session"
+	"github.com/fsproxy/fsproxy/resp"
+)
+
+// dispatch handles a request that is not a read in the form that readHead
+// knows. Neither args nor raw, the same request as it came, is kept.
+func (c *client) dispatch(args [][]byte, raw []byte) error {
+	cmd := command.Resolve(args)
+	switch {
+	case cmd == nil:
+		return c.forward(nil, args, raw) // the store may know it
+	case c.opaque != nil:
+		return c.forward(cmd, args, raw)
+	case isTransaction(cmd):
+		return c.transact(cmd, args, raw)
+	case c.txn.active() && changesState(cmd):
+		err := c.forward(cmd, args, raw)
+		c.opaque = c.txn.tunnel
+		return err
+	case c.txn.open && cmd.Name != "quit" && cmd.Name != "reset":
+		return c.forward(cmd, args, raw) // queued by the store, whatever it is
+	}
+	switch cmd.Class {
+	case command.Cached:
+		if !cmd.ArityOK(len(args)) {
+			return c.answer(cmd, args, raw)
+		}
+		return c.readNew(args, cmd.Name == "hget", raw)
+	case command.Local, command.Refused:
+		return c.answer(cmd, args, raw)
+	case command.Stream:
+		return c.startPipe(cmd, args, raw)
+	}
+	return c.forward(cmd, args, raw)
+}
+
+// changesState tells whether a command, between WATCH or MULTI and EXEC, changes
+// what the store's connection is to the client without the proxy's knowing.
+func changesState(cmd *command.Command) bool {
+	switch cmd.Name {
+	case "select", "hello", "auth", "client|reply":
+		return true
+	}
+	return false
+}
+
+// answer answers a request here.
+func (c *client) answer(cmd *command.Command, args [][]byte, raw []byte) error {
+	var effect session.Effect
+	if !cmd.ArityOK(len(args)) && cmd.Class == command.Cached {
+		if c.session.Owed() {
+			c.reply = session.AppendWrongArity(c.reply, cmd)
+		}
+		c.server.other.add(cmd.Name, "error")
+		return nil
+	}
+	before := len(c.reply)
+	if c.reply, effect = c.session.Answer(c.reply, cmd, args); effect&session.Forward != 0 {
+		return c.forward(cmd, args, raw)
+	}
+	outcome := "local"
+	if len(c.reply) > before && c.reply[before] == '-' {
+		outcome = "error"
+	}
+	c.server.other.add(cmd.Name, outcome)
+	if effect&session.Close != 0 {
+		return errLeaving
+	}
+	if effect&(session.Reset|session.DBChanged|session.ProtoChanged) != 0 {
+		return c.renewTunnels(effect&session.Reset != 0)
+	}
+	return nil
+}
+
+// renewTunnels lets go of connections to the store that were made for another
+// database or protocol version, once they have answered what they owe.
+func (c *client) renewTunnels(reset bool) error {
+	if reset {
+		c.txn = transaction{}
+	}
+	if c.hasTunnels() {
+		if err := c.waitBelow(1); err != nil {
+			return err
+		}
+	}
+	c.closeTunnels()
+	return nil
+}
+
+// forward sends a request through the tunnel of the node that it belongs to.
+// cmd is nil for a command that is in no table.
+func (c *client) forward(cmd *command.Command, args [][]byte, raw []byte) error {
+	p := passing{}
+	if c.session.Owed() {
+		p.owed = true
+	}
+	name := "unknown"
+	var keys [][]byte
+	if cmd != nil {
+		name = cmd.Name
+		keys = cmd.RouteKeys(args, c.keys[:0])
+		p.write, p.whole = cmd.Class == command.Write, cmd.WholeKeyspace
+	} else {
+		// The first argument is a key of most commands, and whatever it does, what
+		// it names may be written by it.
+		keys = append(c.keys[:0], args[1:min(2, len(args))]...)
+		p.write = true
+	}
+	c.server.other.add(name, "tunnel")
+	defer func() { clear(keys[:cap(keys)]); c.keys = keys[:0] }()
+
+	t, err := c.tunnelFor(keys)
+	if err != nil {
+		return c.cannotForward(p.owed, err)
+	}
+	if p.write {
+		written := args[1:]
+		if cmd != nil {
+			written = cmd.Written(args, nil)
+		}
+		for _, k := range written {
+			p.keys = append(p.keys, string(k))
+		}
+	}
+	return c.pass(t, p, raw)
+}
+
+// cannotForward answers a request that has no tunnel. A transaction cannot
+// succeed without it; a connection whose state was lost is ended.
+func (c *client) cannotForward(owed bool, err error) error {
+	c.txn.broken = c.txn.open
+	c.refuse(owed, err)
+	if c.opaque != nil && c.opaque.lost() {
+		return errLeaving
+	}
+	return nil
+}
+
+// forwardRead forwards an HMGET or HGET that does not go through the cache.
+func (c *client) forwardRead(why bypassReason, entity []byte, fields int, single bool, raw []byte) error {
+	c.counts.bypass(why, single, fields)
+	p := passing{owed: c.session.Owed()}
+	t, err := c.tunnelFor([][]byte{entity})
+	if err != nil {
+		return c.cannotForward(p.owed, err)
+	}
+	return c.pass(t, p, raw)
+}
+
+// refuse answers a request with an error.
+func (c *client) refuse(owed bool, err error) {
+	if owed {
+		c.reply = resp.AppendError(c.reply, errorText(err))
+	}
+}
+
+// errorText is what a client is told of an error: Redis' own words as they are,
+// ours marked as such.
+func errorText(err error) string {
+	if redis, ok := err.(redisError); ok {
+		return string(redis)
+	}
+	return "ERR fsproxy: " + err.Error()
+}
+
+// redisError is an error in Redis' own words.
+type redisError string
+
+func (e redisError) Error() string { return string(e) }
+
+const (
+	errCrossSlot redisError = "CROSSSLOT Keys in request don't hash to the same slot"
+	errExecAbort redisError = "EXECABORT Transaction discarded because of previous errors."
+	errNested    redisError = "ERR MULTI calls can not be nested"
+)
+
+// nodeOf returns the node that a command with these keys belongs to.
+func (c *client) nodeOf(keys [][]byte) (string, error) {
+	up := c.server.upstream
+	if len(keys) == 0 {
+		return up.Route(-1)
+	}
+	node, err := up.Route(int(cluster.Slot(keys[0])))
+	if err != nil {
+		return "", err
+	}
+	for _, k := range keys[1:] {
+		if other, err := up.Route(int(cluster.Slot(k))); err != nil {
+			return "", err
+		} else if other != node {
+			return "", errCrossSlot
+		}
+	}
+	return node, nil
+}
+
+// pass hands a request to a tunnel, in order with the reads of this connection.
+func (c *client) pass(t *tunnel, p passing, raw []byte) error {
+	if p.write {
+		// Reads before it must have been answered, or they could see it.
+		if c.fetching.Load() > 0 {
+			if err := c.waitBelow(1); err != nil {
+				return err
+			}
+		}
+		c.txn.noteWrites(p)
+		c.invalidate(p)
+		c.writing.Add(1)
+	}
+	if c.replies.count() >= c.server.cfg.MaxInFlight {
+		if err := c.waitBelow(c.server.cfg.MaxInFlight); err != nil {
+			return err
+		}
+	}
+	if p.owed {
+		slot, err := c.replies.reserve(c.reply)
+		c.reply = c.reply[:0]
+		if err != nil {
+			return err
+		}
+		p.slot = slot
+	}
+	if !c.txn.active() && c.opaque == nil && c.server.severalNodes() {
+		p.raw = append([]byte(nil), raw...)
+	}
+	t.send(p, raw)
+	return nil
+}
+
+// invalidate drops from the cache what a write touches.
+func (c *client) invalidate(p passing) {
+	s := c.server
+	if p.whole {
+		s.cache.InvalidateAll(s.cfg.WriteSettle)
+	}
+	for _, k := range p.keys {
+		s.cache.Invalidate([]byte(k), s.cfg.WriteSettle)
+	}
+}

@@ -1,0 +1,17 @@
+// Package proxy is what clients connect to: it reads their requests, answers
+// HMGET and HGET from the cache, has misses fetched, answers in the order of
+// the requests, and passes everything else on through tunnels.
+//
+// The life of a request, file by file:
+//
+//	server.go     accepts connections and ends them
+//	client.go     one connection: reads, has each request handled, sends
+//	recognize.go  knows a projection by its bytes
+//	hmget.go      answers from the cache
+//	miss.go       waits for what has to be fetched, and fills the cache
+//	replies.go    keeps replies in the order of the requests
+//	dispatch.go   every other command: answered here, or forwarded
+//	tunnel.go     the connection's own connections to store nodes
+//	transaction.go  MULTI and WATCH, and what they pin to a node
+//	pipe.go       pub/sub and the like: bytes passed through as they are
+package proxy

@@ -1,0 +1,103 @@
+package proxy
+
+import (
+	"github.com/tidwall/redcon"
+
+	"github.com/fsproxy/fsproxy/cache"
+	"github.com/fsproxy/fsproxy/resp"
+)
+
+// read answers an HMGET, or, if single, an HGET, of p's fields of entity. raw
+// is the whole request. Nothing of either is kept.
+func (c *client) read(entity []byte, p *cache.Projection, single bool, raw []byte) error {
+	if why := c.bypass(); why != bypassNot {
+		return c.forwardRead(why, entity, p.Len(), single, raw)
+	}
+	found := c.server.cache.Lookup(entity, p, c.now)
+	if !found.Complete {
+		return c.miss(entity, p, single, found)
+	}
+	if !single {
+		c.reply = append(c.reply, p.Header...)
+	}
+	c.reply = found.Append(c.reply, c.session.Proto)
+	c.counts.hit(single, p.Len(), found.Negatives)
+	return nil
+}
+
+// readNew answers an HMGET or HGET whose projection this connection did not
+// ask for lately, or that came in a form of its own.
+func (c *client) readNew(args [][]byte, single bool, raw []byte) error {
+	entity, fields := args[1], args[2:]
+	if why := c.bypass(); why != bypassNot {
+		return c.forwardRead(why, entity, len(fields), single, raw)
+	}
+	c.wire = canonical(c.wire[:0], fields)
+	p := c.server.cache.Projection(c.wire, fields)
+	if p == nil {
+		return c.forwardRead(bypassBound, entity, len(fields), single, raw)
+	}
+	c.known.remember(p)
+	return c.read(entity, p, single, raw)
+}
+
+// bypassReason says why a read does not go through the cache.
+type bypassReason uint8
+
+const (
+	bypassNot         bypassReason = iota
+	bypassMode                     // mode is off
+	bypassTransaction              // within MULTI or after WATCH
+	bypassWrite                    // a write of this connection was not answered yet
+	bypassDatabase                 // a database other than 0 is selected
+	bypassReply                    // CLIENT REPLY OFF or SKIP
+	bypassBound                    // too many features, projections or layouts
+	bypassOpaque                   // a transaction held SELECT or the like
+	bypassReasons
+)
+
+var bypassNames = [bypassReasons]string{"", "mode_off", "transaction", "write_in_flight", "database", "client_reply", "interning_bound", "unknown_state"}
+
+// bypass tells whether reads of this connection must not be answered from the
+// cache now.
+func (c *client) bypass() bypassReason {
+	switch {
+	case c.server.cfg.Off:
+		return bypassMode
+	case c.txn.active():
+		return bypassTransaction
+	case c.writing.Load() > 0:
+		// A fetch could overtake the write; the tunnel keeps their order.
+		return bypassWrite
+	case c.session.DB != 0:
+		return bypassDatabase
+	case c.session.Silent():
+		return bypassReply
+	case c.opaque != nil:
+		return bypassOpaque
+	}
+	return bypassNot
+}
+
+// appendFetch appends the request for the missing positions of p.
+func appendFetch(b, entity []byte, p *cache.Projection, missing []int32) []byte {
+	b = redcon.AppendArray(b, len(missing)+2)
+	b = append(b, "$5\r\nHMGET\r\n"...)
+	b = redcon.AppendBulk(b, entity)
+	if len(missing) == p.Len() {
+		return append(b, p.Wire...)
+	}
+	for _, i := range missing {
+		b = append(b, p.Fields[i].Wire()...)
+	}
+	return b
+}
+
+// appendFetched appends element, in wire form as a fetcher gave it, as version
+// v has it.
+func appendFetched(b, element []byte, v resp.Version) []byte {
+	if resp.IsNil(element) {
+		return resp.AppendNil(b, v)
+	}
+	return append(b, element...)
+}

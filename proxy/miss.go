@@ -1,0 +1,148 @@
+package proxy
+
+import (
+	"sync"
+	"time"
+
+	"github.com/fsproxy/fsproxy/cache"
+	"github.com/fsproxy/fsproxy/cluster"
+	"github.com/fsproxy/fsproxy/resp"
+)
+
+// miss is a read that waits for some or all of its values. It is in the hands
+// of its fetch from Send to Done.
+type miss struct {
+	fetch      cluster.Fetch
+	client     *client
+	slot       *slot
+	entity     []byte
+	projection *cache.Projection
+	found      cache.Found // what was in the cache when the request came
+	missing    []int32     // positions to fetch
+	version    resp.Version
+	single     bool // HGET
+	began      time.Time
+
+	request []byte
+	ends    []int
+	out     []byte
+}
+
+var misses = sync.Pool{New: func() any { return new(miss) }}
+
+// miss takes a place in line for the reply and has what is missing fetched.
+func (c *client) miss(entity []byte, p *cache.Projection, single bool, found cache.Found) error {
+	if c.replies.count() >= c.server.cfg.MaxInFlight {
+		if err := c.waitBelow(c.server.cfg.MaxInFlight); err != nil {
+			return err
+		}
+	}
+	m := misses.Get().(*miss)
+	m.client, m.projection, m.single, m.found = c, p, single, found
+	m.version, m.began = c.session.Proto, time.Now()
+	m.entity = append(m.entity[:0], entity...)
+	var stale int
+	m.missing, stale = found.Missing(m.missing[:0], p, c.now)
+	m.request = appendFetch(m.request[:0], m.entity, p, m.missing)
+	m.fetch = cluster.Fetch{
+		Slot:    cluster.Slot(m.entity),
+		Request: m.request,
+		Owner:   m,
+		Began:   int64(c.now),
+		After:   int64(c.server.cache.InvalidatedAt(m.entity, p)),
+	}
+	slot, err := c.replies.reserve(c.reply)
+	c.reply = c.reply[:0]
+	if err != nil {
+		return err
+	}
+	m.slot = slot
+	c.fetching.Add(1)
+	c.fetches = append(c.fetches, &m.fetch)
+	c.counts.miss(single, m.countFound(), len(m.missing), stale)
+	return nil
+}
+
+// countFound counts the values that need no fetch: all, and nils among them.
+func (m *miss) countFound() (f foundFields) {
+	next := 0
+	for i := range m.projection.Len() {
+		if next < len(m.missing) && int(m.missing[next]) == i {
+			next++
+			continue
+		}
+		f.all++
+		if m.found.IsNegative(i) {
+			f.negative++
+		}
+	}
+	return f
+}
+
+// Done completes the reply, and fills the cache with what came.
+func (m *miss) Done(reply []byte, joined bool, err error) cluster.Flusher {
+	c := m.client
+	s := c.server
+	var ok bool
+	m.ends, ok = resp.BulkArray(reply, len(m.missing), m.ends[:0])
+	switch {
+	case err != nil:
+		m.out = resp.AppendError(m.out[:0], "ERR fsproxy: "+err.Error())
+	case ok:
+		m.out = m.answer(m.out[:0], reply)
+		if !joined {
+			s.cache.Fill(m.entity, &cache.Fetched{
+				Projection: m.projection, Positions: m.missing,
+				Frame: reply, Ends: m.ends, Began: cache.Tick(m.fetch.Began),
+			}, m.version)
+		}
+	case reply[0] == '-':
+		m.out = append(m.out[:0], reply...) // WRONGTYPE and the like: the client's to see
+	default:
+		m.out = resp.AppendError(m.out[:0], "ERR fsproxy: the store's reply to HMGET is not an array of the length asked")
+	}
+	if !ok {
+		s.fetchErrors.Add(1)
+	}
+	if m.found.Any() {
+		s.latency.mixed.Observe(time.Since(m.began).Seconds())
+	} else {
+		s.latency.miss.Observe(time.Since(m.began).Seconds())
+	}
+	c.replies.complete(m.slot, m.out)
+	c.fetching.Add(-1)
+	m.release()
+	return c.replies
+}
+
+// answer appends the whole reply: what was found, and what was fetched.
+func (m *miss) answer(out, frame []byte) []byte {
+	p := m.projection
+	if !m.single {
+		out = append(out, p.Header...)
+	}
+	next := 0
+	for i := range p.Len() {
+		if next < len(m.missing) && int(m.missing[next]) == i {
+			out = appendFetched(out, frame[m.ends[next]:m.ends[next+1]], m.version)
+			next++
+			continue
+		}
+		out = m.found.AppendValue(out, i, m.version)
+	}
+	return out
+}
+
+// keepMiss is how large a miss's buffers may be to be used again, in bytes.
+const keepMiss = 16 << 10
+
+func (m *miss) release() {
+	if cap(m.out) > keepMiss || cap(m.request) > keepMiss || cap(m.entity) > keepMiss {
+		return
+	}
+	*m = miss{
+		entity: m.entity[:0], missing: m.missing[:0], request: m.request[:0],
+		ends: m.ends[:0], out: m.out[:0],
+	}
+	misses.Put(m)
+}

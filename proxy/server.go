@@ -1,0 +1,239 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/fsproxy/fsproxy/cache"
+	"github.com/fsproxy/fsproxy/cluster"
+	"github.com/fsproxy/fsproxy/proxy/session"
+	"github.com/fsproxy/fsproxy/resp"
+	"github.com/fsproxy/fsproxy/wire"
+)
+
+// Config says how clients are served.
+type Config struct {
+	Limits         resp.Limits
+	MaxClients     int           // connections at once
+	MaxOutputBytes int           // that may wait for a client that does not read
+	MaxInFlight    int           // replies a connection may be owed before its reader waits
+	FetchTimeout   time.Duration // of the upstream: how long a reply may be owed
+	WriteSettle    time.Duration // see cache.Invalidate
+	DrainTimeout   time.Duration // for what is in flight when the process is to stop
+	Off            bool          // every read is forwarded
+	Log            *slog.Logger
+}
+
+// Server accepts clients and serves them until its context ends.
+type Server struct {
+	cfg      Config
+	log      *slog.Logger
+	cache    *cache.Cache
+	upstream *cluster.Upstream
+	clock    *cache.Clock
+	sessions *session.Server
+	latency  Latency
+
+	draining  atomic.Bool
+	listeners sync.WaitGroup // their goroutines
+	serving   sync.WaitGroup // the clients' goroutines
+
+	mu      sync.Mutex // protects what follows
+	clients map[*client]struct{}
+	closed  Stats // counts of connections that ended
+
+	accepted, refused, outputLimit, protocolErrors, fetchErrors atomic.Uint64
+	other                                                       otherCommands
+}
+
+// New returns a server that answers from c and asks up.
+func New(cfg Config, c *cache.Cache, up *cluster.Upstream, clock *cache.Clock) *Server {
+	s := &Server{
+		cfg: cfg, log: cfg.Log, cache: c, upstream: up, clock: clock,
+		clients: make(map[*client]struct{}),
+		latency: newLatency(),
+	}
+	s.sessions = session.NewServer(session.Config{
+		KeySlot:    cluster.Slot,
+		Version:    s.storeVersion,
+		MaxClients: cfg.MaxClients,
+	})
+	return s
+}
+
+// storeVersion is what the store says of itself; "" until it was asked.
+func (s *Server) storeVersion() string {
+	if t, _ := s.upstream.Topology(); t != nil {
+		return t.Version
+	}
+	return ""
+}
+
+// Listen opens the address of a listener: "host:port", or "unix:///path". A
+// socket file that nobody listens on any more is replaced.
+func Listen(address string) (net.Listener, error) {
+	path, isUnix := strings.CutPrefix(address, "unix://")
+	if !isUnix {
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			return nil, fmt.Errorf("listen on %s (set listeners or --listen to a free address): %w", address, err)
+		}
+		return l, nil
+	}
+	if nc, err := net.Dial("unix", path); err == nil {
+		_ = nc.Close()
+		return nil, fmt.Errorf("listen on %s: another process listens there", address)
+	} else if info, statErr := os.Stat(path); statErr == nil && info.Mode()&os.ModeSocket != 0 {
+		_ = os.Remove(path)
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", address, err)
+	}
+	// The containers of a Pod share the volume and run as different users.
+	const anyUser = 0o666
+	if err := os.Chmod(path, anyUser); err != nil {
+		_ = l.Close()
+		return nil, fmt.Errorf("open %s to other users: %w", address, err)
+	}
+	return l, nil
+}
+
+// Serve accepts clients on listeners until ctx ends, then finishes what is in
+// flight within the drain timeout. It returns when every connection has ended,
+// and closes the listeners.
+func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
+	failed := make(chan error, len(listeners))
+	for _, l := range listeners {
+		s.listeners.Go(func() {
+			if err := s.accept(l); err != nil {
+				failed <- err
+			}
+		})
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	s.draining.Store(true)
+	for _, l := range listeners {
+		_ = l.Close()
+	}
+	s.listeners.Wait()
+	s.drain()
+	return err
+}
+
+// acceptPause is how long accepting rests when the process has run out of file
+// descriptors, as connections that end free some.
+const acceptPause = 50 * time.Millisecond
+
+func (s *Server) accept(l net.Listener) error {
+	for {
+		nc, err := l.Accept()
+		if err != nil {
+			if s.draining.Load() || errors.Is(err, net.ErrClosed) {
+				return nil
+			}
+			s.log.Warn("cannot accept a client", "listener", l.Addr().String(), "error", err)
+			time.Sleep(acceptPause)
+			continue
+		}
+		s.admit(nc)
+	}
+}
+
+// admit starts serving a connection, or refuses it in Redis' words.
+func (s *Server) admit(nc net.Conn) {
+	s.mu.Lock()
+	full := len(s.clients) >= s.cfg.MaxClients
+	var c *client
+	if !full && !s.draining.Load() {
+		c = s.newClient(nc)
+		s.clients[c] = struct{}{}
+		s.serving.Add(1)
+	}
+	s.mu.Unlock()
+	if c == nil {
+		s.refused.Add(1)
+		_ = nc.SetWriteDeadline(time.Now().Add(acceptPause))
+		_, _ = nc.Write([]byte("-ERR max number of clients reached\r\n"))
+		_ = nc.Close()
+		return
+	}
+	s.accepted.Add(1)
+	go func() {
+		defer s.serving.Done()
+		c.run()
+		s.leave(c)
+	}()
+}
+
+func (s *Server) newClient(nc net.Conn) *client {
+	out := wire.NewOutput(nc, s.cfg.MaxOutputBytes)
+	return &client{
+		server: s, nc: nc, out: out,
+		replies: newReplies(out, s.cfg.MaxOutputBytes),
+		session: s.sessions.Open(addressText(nc.RemoteAddr(), nc.LocalAddr()), addressText(nc.LocalAddr(), nil), func() { _ = nc.Close() }),
+		parser:  resp.NewParser(s.cfg.Limits),
+		buf:     make([]byte, readBuffer),
+		tunnels: make(map[string]*tunnel),
+		proto:   resp.V2,
+	}
+}
+
+// addressText words an address as CLIENT LIST does: "ip:port", or "path:0" at a
+// Unix socket, where the client's own address is empty and the listener's
+// stands in for it.
+func addressText(addr, instead net.Addr) string {
+	if addr.Network() != "unix" {
+		return addr.String()
+	}
+	if addr.String() == "" || addr.String() == "@" {
+		if instead != nil {
+			addr = instead
+		}
+	}
+	return addr.String() + ":0"
+}
+
+// leave forgets a connection that ended, but not what it counted.
+func (s *Server) leave(c *client) {
+	c.session.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.counts.addTo(&s.closed)
+	s.closed.BytesOut += c.out.Written()
+	delete(s.clients, c)
+}
+
+// drain ends the connections: each as soon as it is owed nothing, all at the
+// drain timeout.
+func (s *Server) drain() {
+	s.each(func(c *client) { _ = c.nc.SetReadDeadline(time.Now()) })
+	late := time.AfterFunc(s.cfg.DrainTimeout, func() {
+		s.each(func(c *client) {
+			c.replies.fail(errDraining)
+			_ = c.nc.Close()
+		})
+	})
+	s.serving.Wait()
+	late.Stop()
+}
+
+func (s *Server) each(do func(*client)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.clients {
+		do(c)
+	}
+}

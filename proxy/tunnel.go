@@ -1,0 +1,289 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"sync"
+
+	"github.com/fsproxy/fsproxy/cluster"
+	"github.com/fsproxy/fsproxy/resp"
+	"github.com/fsproxy/fsproxy/wire"
+)
+
+// tunnel is a client's own connection to one store node, in the client's
+// protocol version and database, for all that is not a cached read. Replies
+// come in the order of requests.
+type tunnel struct {
+	client *client
+	addr   string
+	nc     net.Conn
+	out    *wire.Output
+
+	mu      sync.Mutex // protects what follows
+	queued  []byte     // requests that were not sent yet
+	waiting []passing  // requests that were not answered yet, oldest first
+	piped   bool       // replies are passed on as they come
+	err     error      // why the connection ended
+}
+
+// passing is a request on its way through a tunnel.
+type passing struct {
+	owed  bool  // the client is to see the reply
+	slot  *slot // the reply's place in line, if owed
+	write bool
+	keys  []string // that it may write
+	whole bool     // it may write any key
+	raw   []byte   // kept where the store may send it to another node
+	hops  int      // times that it was
+}
+
+// maxHops bounds how often a request is sent on to where MOVED or ASK points.
+const maxHops = 5
+
+// tunnelTo returns the tunnel to the node at addr, connecting it if need be.
+func (c *client) tunnelTo(addr string) (*tunnel, error) {
+	c.tunnelMu.Lock()
+	defer c.tunnelMu.Unlock()
+	if t, ok := c.tunnels[addr]; ok && !t.lost() {
+		return t, nil
+	}
+	t, err := c.dialTunnel(addr)
+	if err != nil {
+		return nil, err
+	}
+	c.tunnels[addr] = t
+	return t, nil
+}
+
+// dialTunnel connects and speaks the client's protocol version and database.
+// The client's state is read under tunnelMu, which renewTunnels and this hold.
+func (c *client) dialTunnel(addr string) (*tunnel, error) {
+	s := c.server
+	nc, err := s.upstream.Dial(context.Background(), addr)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the store: %w", err)
+	}
+	t := &tunnel{client: c, addr: addr, nc: nc, out: wire.NewOutput(nc, s.cfg.Limits.RequestBytes+sendAt)}
+	if err := t.greet(c.proto, c.db); err != nil {
+		_ = nc.Close()
+		return nil, err
+	}
+	c.wg.Go(t.run)
+	return t, nil
+}
+
+func (t *tunnel) greet(proto resp.Version, db int) error {
+	if proto == resp.V3 {
+		if _, err := cluster.Ask1(t.nc, "HELLO", "3"); err != nil {
+			return fmt.Errorf("the store refuses protocol version 3: %w", err)
+		}
+	}
+	if db != 0 {
+		if _, err := cluster.Ask1(t.nc, "SELECT", strconv.Itoa(db)); err != nil {
+			return fmt.Errorf("the store refuses database %d: %w", db, err)
+		}
+	}
+	return nil
+}
+
+// lost tells whether the connection has ended.
+func (t *tunnel) lost() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.err != nil
+}
+
+// send puts a request in line. Requests leave at the next flush, or now if they
+// are many bytes.
+func (t *tunnel) send(p passing, raw []byte) {
+	t.mu.Lock()
+	if t.err != nil {
+		err := t.err
+		t.mu.Unlock()
+		t.client.gaveUp(p, err)
+		t.client.replies.Flush()
+		return
+	}
+	t.waiting = append(t.waiting, p)
+	t.queued = append(t.queued, raw...)
+	if len(t.queued) >= sendAt {
+		t.flushLocked()
+	}
+	t.mu.Unlock()
+}
+
+func (t *tunnel) flush() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.flushLocked()
+}
+
+// flushLocked sends what is queued. An error ends the connection, and run gives
+// up what waits.
+func (t *tunnel) flushLocked() {
+	if len(t.queued) > 0 && t.err == nil {
+		_ = t.out.Write(t.queued)
+	}
+	if t.queued = t.queued[:0]; cap(t.queued) > 2*sendAt {
+		t.queued = nil
+	}
+}
+
+// run gives out replies until the connection ends.
+func (t *tunnel) run() {
+	err := t.read()
+	_ = t.nc.Close()
+	t.mu.Lock()
+	t.err = fmt.Errorf("the connection to %s ended: %w", t.addr, err)
+	waiting, piped := t.waiting, t.piped
+	t.waiting = nil
+	t.mu.Unlock()
+	for _, p := range waiting {
+		t.client.gaveUp(p, t.err)
+	}
+	t.client.replies.Flush()
+	if piped {
+		t.client.endPipe()
+	}
+	t.out.Wait()
+}
+
+func (t *tunnel) read() error {
+	var (
+		framer     = resp.NewFramer(t.client.server.cfg.MaxOutputBytes)
+		buf        = make([]byte, readBuffer)
+		start, end int
+	)
+	for {
+		if end == len(buf) && start > 0 {
+			copy(buf, buf[start:end])
+			start, end = 0, end-start
+		} else if end == len(buf) {
+			buf = append(buf, make([]byte, len(buf))...)
+		}
+		n, err := t.nc.Read(buf[end:])
+		end += n
+		if err != nil {
+			return err
+		}
+		if t.isPiped() {
+			if err := t.client.replies.send(buf[start:end]); err != nil {
+				return err
+			}
+			start, end = 0, 0
+			continue
+		}
+		for start < end {
+			n, err := framer.Next(buf[start:end])
+			if err != nil {
+				return fmt.Errorf("read a reply: %w", err)
+			}
+			if n == 0 {
+				break
+			}
+			if err := t.reply(buf[start : start+n]); err != nil {
+				return err
+			}
+			start += n
+		}
+		if start == end {
+			start, end = 0, 0
+			if len(buf) > readBuffer {
+				buf = make([]byte, readBuffer)
+			}
+		}
+		t.client.replies.Flush()
+	}
+}
+
+// reply gives a frame to the oldest request that waits.
+func (t *tunnel) reply(frame []byte) error {
+	c := t.client
+	if frame[0] == '>' {
+		return c.replies.send(frame) // answers nothing; out of band
+	}
+	t.mu.Lock()
+	if len(t.waiting) == 0 {
+		t.mu.Unlock()
+		return errors.New("a reply came that nobody asked for")
+	}
+	p := t.waiting[0]
+	t.waiting[0] = passing{}
+	t.waiting = t.waiting[1:]
+	t.mu.Unlock()
+	if frame[0] == '-' && p.raw != nil && c.redirect(t, p, frame) {
+		return nil
+	}
+	c.answered(p, frame)
+	return nil
+}
+
+// redirect sends a request to the node that the store pointed to. It runs on
+// the tunnel's goroutine, so that requests keep their order.
+func (c *client) redirect(from *tunnel, p passing, frame []byte) bool {
+	kind, addr := cluster.Redirection(frame, from.addr)
+	if kind != cluster.Moved && kind != cluster.Ask || p.hops >= maxHops {
+		return false
+	}
+	if kind == cluster.Moved {
+		c.server.upstream.Refresh()
+	}
+	to, err := c.tunnelTo(addr)
+	if err != nil {
+		c.gaveUp(p, err)
+		return true
+	}
+	if kind == cluster.Ask {
+		to.send(passing{}, []byte("*1\r\n$6\r\nASKING\r\n"))
+	}
+	p.hops++
+	to.send(p, p.raw)
+	to.flush()
+	return true
+}
+
+// answered completes a request.
+func (c *client) answered(p passing, frame []byte) {
+	if p.write {
+		c.invalidate(p)
+		c.writing.Add(-1)
+	}
+	if p.slot != nil {
+		c.replies.complete(p.slot, frame)
+	}
+}
+
+// gaveUp completes a request that got no reply. It may have been carried out.
+func (c *client) gaveUp(p passing, err error) {
+	c.answered(p, resp.AppendError(nil, errorText(err)))
+}
+
+func (c *client) hasTunnels() bool {
+	c.tunnelMu.Lock()
+	defer c.tunnelMu.Unlock()
+	return len(c.tunnels) > 0
+}
+
+// flushTunnels sends what was put in line during the read at hand.
+func (c *client) flushTunnels() {
+	c.tunnelMu.Lock()
+	defer c.tunnelMu.Unlock()
+	for _, t := range c.tunnels {
+		t.flush()
+	}
+}
+
+// closeTunnels ends all tunnels. Connections made from here on are for the
+// session as it is now.
+func (c *client) closeTunnels() {
+	c.tunnelMu.Lock()
+	defer c.tunnelMu.Unlock()
+	for addr, t := range c.tunnels {
+		_ = t.nc.Close()
+		delete(c.tunnels, addr)
+	}
+	c.proto, c.db = c.session.Proto, c.session.DB
+}
