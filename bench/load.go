@@ -1,10 +1,10 @@
 package bench
 
 import (
+	"sync"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
-	"golang.org/x/sync/errgroup"
 )
 
 // tally is what a load generator saw.
@@ -46,10 +46,24 @@ type load struct {
 	data       *dataset
 	strictness strictness
 	next       []func() (ask, bool) // by connection: its next command, false when there is none left
+
+	failing sync.Once
+	failure error // the first, which caused whatever failed after it; written before connections are closed
+}
+
+// fail notes why the load failed, if it is the first to fail, and closes all its
+// connections, for replies may never come. It does nothing without an error.
+func (l *load) fail(err error) {
+	if err == nil {
+		return
+	}
+	l.failing.Do(func() { l.failure = err })
+	for _, c := range l.clients {
+		c.close()
+	}
 }
 
 // eachClient runs work for every connection at once and adds up what they saw.
-// If one fails all are closed, for the others' replies may never come.
 func (l *load) eachClient(work func(i int, latency *hdrhistogram.Histogram) (int64, error)) (*tally, error) {
 	commands := make([]int64, len(l.clients))
 	latencies := make([]*hdrhistogram.Histogram, len(l.clients))
@@ -57,28 +71,21 @@ func (l *load) eachClient(work func(i int, latency *hdrhistogram.Histogram) (int
 		latencies[i] = newHistogram()
 		c.check = checker{data: l.data, strictness: l.strictness, expected: c.check.expected}
 	}
-	var group errgroup.Group
+	var working sync.WaitGroup
 	begin := time.Now()
 	for i := range l.clients {
-		group.Go(func() (err error) {
-			if commands[i], err = work(i, latencies[i]); err != nil {
-				l.closeAll()
-			}
-			return err
+		working.Go(func() {
+			var err error
+			commands[i], err = work(i, latencies[i])
+			l.fail(err)
 		})
 	}
-	err := group.Wait()
+	working.Wait()
 	total := &tally{elapsed: time.Since(begin), latency: newHistogram()}
 	for i, c := range l.clients {
 		total.add(commands[i], latencies[i], &c.check)
 	}
-	return total, err
-}
-
-func (l *load) closeAll() {
-	for _, c := range l.clients {
-		c.close()
-	}
+	return total, l.failure
 }
 
 // run runs the closed loop of a shape.
@@ -154,29 +161,20 @@ func (l *load) windowed(window int) (*tally, error) {
 		c := l.clients[i]
 		credits, flights := make(chan int, window), make(chan flight, window)
 		credits <- window
-		var group errgroup.Group
-		group.Go(func() error { return l.sendWindow(c, l.next[i], credits, flights, begin) })
-		group.Go(func() error {
-			defer close(credits)
-			for {
-				n, err := receiveWindow(c, flights, begin, latency)
-				commands += int64(n)
-				if n == 0 || err != nil {
-					c.closeOn(err)
-					return err
-				}
-				credits <- n // there is room: each is of one command or more
+		var sending sync.WaitGroup
+		sending.Go(func() { l.fail(l.sendWindow(c, l.next[i], credits, flights, begin)) })
+		for {
+			n, err := receiveWindow(c, flights, begin, latency)
+			commands += int64(n)
+			l.fail(err)
+			if n == 0 || err != nil {
+				close(credits)
+				sending.Wait()
+				return commands, err
 			}
-		})
-		return commands, group.Wait()
+			credits <- n // there is room: each is of one command or more
+		}
 	})
-}
-
-// closeOn closes the connection on an error, so that who else uses it sees one.
-func (c *client) closeOn(err error) {
-	if err != nil {
-		c.close()
-	}
 }
 
 // sendWindow sends commands as credits allow, until there are none left.
@@ -193,7 +191,6 @@ func (l *load) sendWindow(c *client, next func() (ask, bool), credits <-chan int
 			}
 		}
 		if err := c.flush(); err != nil {
-			c.close()
 			return err
 		}
 		if !more {

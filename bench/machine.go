@@ -24,7 +24,7 @@ type Machine struct {
 const versionTimeout = 5 * time.Second
 
 // describeMachine looks at the machine and the programs on it.
-func describeMachine(ctx context.Context, executable string) Machine {
+func describeMachine(ctx context.Context, fsproxyVersion string) Machine {
 	return Machine{
 		CPU:    firstField("/proc/cpuinfo", "model name"),
 		Cores:  runtime.NumCPU(),
@@ -33,7 +33,7 @@ func describeMachine(ctx context.Context, executable string) Machine {
 		Versions: map[string]string{
 			"redis-server": version(ctx, "redis-server", "--version"),
 			"twemproxy":    version(ctx, "nutcracker", "-V"),
-			"fsproxy":      version(ctx, executable, "version"),
+			"fsproxy":      fsproxyVersion,
 			"go":           runtime.Version(),
 		},
 	}

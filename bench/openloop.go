@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"runtime"
+	"sync"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -31,22 +32,20 @@ func (l *load) open(ctx context.Context, plan arrivals) (*tally, error) {
 		flights[i] = make(chan flight, maxQueued)
 	}
 	begin := time.Now()
-	sent := make(chan error, 1)
-	go func() { sent <- l.sendArrivals(ctx, plan, flights, begin) }()
-	total, err := l.eachClient(func(i int, latency *hdrhistogram.Histogram) (commands int64, err error) {
+	var sending sync.WaitGroup
+	sending.Go(func() { l.fail(l.sendArrivals(ctx, plan, flights, begin)) })
+	total, _ := l.eachClient(func(i int, latency *hdrhistogram.Histogram) (commands int64, err error) {
 		for f := range flights[i] {
 			if err == nil { // after an error the rest is only drained, so that the sender ends
 				err = l.clients[i].land(f, begin, latency)
 				commands++
-				l.clients[i].closeOn(err)
+				l.fail(err)
 			}
 		}
 		return commands, err
 	})
-	if sendErr := <-sent; err == nil {
-		err = sendErr
-	}
-	return total, err
+	sending.Wait()
+	return total, l.failure
 }
 
 // sendArrivals sends each operation when it is due. It has a thread to itself,
@@ -78,7 +77,6 @@ func (l *load) sendArrivals(ctx context.Context, plan arrivals, flights []chan f
 		}
 		for _, c := range l.clients {
 			if err := c.flush(); err != nil {
-				c.close()
 				return err
 			}
 		}
@@ -99,7 +97,6 @@ func (l *load) sendOperation(i int, flights []chan flight, due time.Duration, pi
 		case flights[i] <- f:
 		default: // so many wait for replies: those before it must be on their way first
 			if err := c.flush(); err != nil {
-				c.close()
 				return err
 			}
 			flights[i] <- f

@@ -201,7 +201,7 @@ const (
 // saturates the proxy, first alone, then while another connection asks for
 // entities that are not cached, whose rows push others out.
 func probeTail(ctx context.Context, b *run, s Scenario) error {
-	p, err := b.openProxy(ctx, newDataset(s.Shape, tailOnce, b.Seed), fullCache(s.Shape, 2))
+	p, err := b.openProxy(ctx, newDataset(s.Shape, tailOnce, b.Seed), fullCache(s.Shape, 4))
 	if err != nil {
 		return err
 	}

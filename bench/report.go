@@ -100,7 +100,7 @@ type Bar struct {
 // newReport begins a report.
 func newReport(ctx context.Context, o Options) *Report {
 	return &Report{
-		Machine: describeMachine(ctx, o.Executable),
+		Machine: describeMachine(ctx, o.Version),
 		Parameters: Parameters{
 			Commands: o.Commands, RoundTime: o.RoundTime.Seconds(), Rounds: o.Rounds, Open: o.OpenDuration.Seconds(), Rate: o.Rate,
 			Seed: o.Seed, Quick: o.Quick, CPUSource: cpuSource,

@@ -28,7 +28,8 @@ type Options struct {
 	Load         bool          // write the entities through the first target before, delete them after
 	Quick        bool          // a tenth of the commands and large data sets, 3 rounds, short open loops
 	Seed         uint64        // of the data and the load
-	Executable   string        // fsproxy itself; default: the running program
+	Executable   string        // fsproxy itself, started as a server; default: the running program
+	Version      string        // of fsproxy, for the report
 	Progress     io.Writer     // what is being done; default: none
 }
 
@@ -41,6 +42,7 @@ const (
 	quickOpenTime    = time.Second
 	warmUpCommands   = 20_000 // before the first round; they tell how many a round takes
 	quickWarmUp      = 5_000
+	missCommands     = 100_000 // a round with misses: what is asked for once must be loaded before
 	sleepers         = 4 // threads that sleep in the kernel at once: two senders, or a relay's connections
 )
 
@@ -159,10 +161,14 @@ func Run(ctx context.Context, options Options) (*Report, error) {
 // fixedCommands is how many commands a round of a scenario makes; 0 if each
 // server's speed decides.
 func (b *run) fixedCommands(s Scenario) int {
-	if b.Commands > 0 {
+	switch {
+	case b.Commands > 0:
 		return b.Commands
+	case s.Commands == 0 && s.Shape.Misses > 0:
+		return missCommands
+	default:
+		return s.Commands
 	}
-	return s.Commands
 }
 
 // warmUp is how many commands a scenario makes before its first round.
@@ -257,15 +263,15 @@ func (b *run) warm(s Scenario, session *session) error {
 	if session.caches {
 		b.report.add(s.Name, session.name, Cold, []round{cold})
 	}
-	warm, err := session.measure(func() (*tally, error) {
+	if _, err = session.measure(func() (*tally, error) {
 		return session.pass(0, s.Shape.Entities).closed(s.Shape.Pipeline)
-	})
-	if err != nil {
+	}); err != nil {
 		return fmt.Errorf("warm: %w", err)
 	}
-	if warm, err = session.measure(func() (*tally, error) {
+	warm, err := session.measure(func() (*tally, error) {
 		return session.random(b.warmUp(s), checkLengths).run(s.Shape)
-	}); err != nil {
+	})
+	if err != nil {
 		return fmt.Errorf("warming up: %w", err)
 	}
 	if session.commands = b.fixedCommands(s); session.commands == 0 {
@@ -286,6 +292,9 @@ func (b *run) rounds(s Scenario, sessions []*session) error {
 			})
 			if err != nil {
 				return fmt.Errorf("round %d: %w", n+1, err)
+			}
+			if s.Shape.Misses > 0 && session.exhausted() {
+				return errors.New("more entities were asked for once than were loaded: what were to be misses were hits")
 			}
 			measured[i] = append(measured[i], r)
 		}

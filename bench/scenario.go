@@ -68,6 +68,8 @@ func Scenarios() []Scenario {
 		switch s.Name {
 		case "miss":
 			s.Commands = 10_000 // each of another entity
+		case "window256":
+			s.Commands = 200_000 // about a second
 		case "gc":
 			s.Commands = 2_500_000 // with 500,000 fills: many collections
 			s.probe = probeGC

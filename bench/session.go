@@ -55,6 +55,11 @@ func (s *session) nextFresh() int32 {
 	return int32(int64(s.data.shape.Entities) + (s.fresh.Add(1)-1)%once)
 }
 
+// exhausted tells if nextFresh has begun again.
+func (s *session) exhausted() bool {
+	return int(s.fresh.Load()) > s.data.entities-s.data.shape.Entities
+}
+
 // random is a load of commands by the shape's law. Each connection makes its
 // part of them, and at least one.
 func (s *session) random(commands int, check strictness) *load {

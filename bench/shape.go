@@ -57,10 +57,14 @@ func (s Shape) Validate() error {
 		{"pipeline", s.Pipeline, maxPipeline},
 		{"connections", s.Connections, maxConnections},
 		{"projections", s.Projections, maxProjections},
-		{"window", max(s.Window, 1), maxPipeline},
+		{"window", s.Window, maxPipeline},
 	} {
-		if bound.value < 1 || bound.value > bound.max {
-			return fmt.Errorf("%s: %d is not between 1 and %d", bound.option, bound.value, bound.max)
+		least := 1
+		if bound.option == "window" {
+			least = 0
+		}
+		if bound.value < least || bound.value > bound.max {
+			return fmt.Errorf("%s: %d is not between %d and %d", bound.option, bound.value, least, bound.max)
 		}
 	}
 	switch {

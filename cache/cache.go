@@ -48,6 +48,12 @@ type counters struct {
 
 // New returns an empty cache that judges freshness by clock.
 func New(cfg Config, clock *Clock) (*Cache, error) {
+	for _, pattern := range cfg.NeverCache {
+		if _, err := match(pattern, ""); err != nil {
+			return nil, fmt.Errorf("read the pattern %q of features never to be cached: %w; close its [ and end it with no \\", pattern, err)
+		}
+	}
+	cfg.MaxRowBytes = min(cfg.MaxRowBytes, longestRow)
 	shards := 1
 	want := cfg.Shards
 	if want == 0 {
@@ -124,13 +130,25 @@ func (c *Cache) Lookup(entity []byte, p *Projection, now Tick) Found {
 		f.Complete = r.allFresh(pl, p, now)
 	}
 	if f.Complete {
-		if pl.whole {
-			f.Negatives = r.nils()
-		} else {
-			f.Negatives = r.nilsIn(pl.mask)
-		}
+		f.Negatives = r.nilsOf(pl)
 	}
 	return f
+}
+
+// nilsOf counts the nils of the reply that pl writes.
+func (r row) nilsOf(pl *plan) (n int) {
+	switch {
+	case pl.whole:
+		return r.nils()
+	case !pl.repeats:
+		return r.nilsIn(pl.mask)
+	}
+	for _, at := range pl.index {
+		if r.isNil(int(at)) {
+			n++
+		}
+	}
+	return n
 }
 
 // allFresh judges each value that p asks for. The plan covers p.
@@ -243,14 +261,20 @@ func (c *Cache) rebuild(b *builder, old row, fetched *Fetched, v resp.Version) r
 	if keep {
 		b.takeOld(l, old, c.layoutOf(old.layoutID()), c.clock.Now())
 	}
-	b.takeFetched(p.plan(l.id), fetched)
+	if b.takeFetched(p.plan(l.id), fetched) == 0 {
+		return ""
+	}
 	if r := b.build(l, v, c.cfg.MaxRowBytes); r != "" || !keep {
 		return r
 	}
 	// Too long together: what was asked for just now is worth more.
 	b.reset(len(p.own.layout.features))
 	b.takeFetched(p.own, fetched)
-	return b.build(p.own.layout, v, c.cfg.MaxRowBytes)
+	r := b.build(p.own.layout, v, c.cfg.MaxRowBytes)
+	if r != "" {
+		c.stats.oversized.Add(1)
+	}
+	return r
 }
 
 // takeOld takes over the fresh values of a row of layout from into layout l,
@@ -268,8 +292,8 @@ func (b *builder) takeOld(l *layout, old row, from *layout, now Tick) {
 }
 
 // takeFetched puts fetched values where pl says, unless the value there is of a
-// later fetch.
-func (b *builder) takeFetched(pl *plan, fetched *Fetched) {
+// later fetch. It tells how many it put.
+func (b *builder) takeFetched(pl *plan, fetched *Fetched) (taken int) {
 	for j, i := range fetched.Positions {
 		f := fetched.Projection.Fields[i]
 		at := pl.index[i]
@@ -281,7 +305,9 @@ func (b *builder) takeFetched(pl *plan, fetched *Fetched) {
 		}
 		b.values[at] = fetched.Frame[fetched.Ends[j]:fetched.Ends[j+1]]
 		b.ticks[at] = fetched.Began
+		taken++
 	}
+	return taken
 }
 
 // Invalidate drops what is held of entity, and sees to it that no fetch which
@@ -313,7 +339,7 @@ type Stats struct {
 	Bytes, MaxBytes  int64 // overhead included
 	Rows, Fields     int64
 	Fills, Evictions uint64
-	Oversized        uint64 // fills not kept: the row would be too long, or held nothing
+	Oversized        uint64 // fills not kept, or in the place of all else: the row would be too long, or hold nothing new
 	HeldDown         uint64 // fills not kept: an invalidation was too near
 }
 

@@ -3,6 +3,7 @@ package cache
 import (
 	"path"
 	"strconv"
+	"strings"
 	"sync/atomic"
 )
 
@@ -44,9 +45,16 @@ func newFeature(name string, index uint32, cfg *Config) *Feature {
 		keep:        true,
 	}
 	for _, pattern := range cfg.NeverCache {
-		if ok, err := path.Match(pattern, name); ok && err == nil {
+		if ok, err := match(pattern, name); ok && err == nil {
 			f.keep = false
 		}
 	}
 	return f
+}
+
+// match tells whether name is one of those that pattern means. A pattern is as
+// path.Match has it, but for "/", which is a byte like any other: a name is no
+// path, and what is never to be cached must not slip by because of one.
+func match(pattern, name string) (bool, error) {
+	return path.Match(strings.ReplaceAll(pattern, "/", "\x00"), strings.ReplaceAll(name, "/", "\x00"))
 }

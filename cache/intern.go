@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"bytes"
 	"cmp"
 	"slices"
 	"sync"
@@ -21,6 +20,10 @@ type Interner struct {
 	projections map[string]*Projection // by Wire
 	byKey       map[string]*layout
 	plans       int
+	bytes       int64 // that all of these take, about
+	// unseen is the latest invalidation that may have meant features which
+	// nobody asked for yet: they are born with it.
+	unseen Tick
 
 	// Refused counts projections that went uncached because a bound was reached;
 	// Replaced counts rows that could not grow for the same reason.
@@ -59,19 +62,47 @@ func (in *Interner) Projection(wire []byte, fields [][]byte) *Projection {
 	return p
 }
 
+// Bytes that interned things take, roughly, beside the names in them: structs,
+// pointers to them, and their share of maps.
+const (
+	featureBytes    = 256
+	projectionBytes = 512
+	perFieldBytes   = 48 // of a projection, with its own layout and plan
+	layoutBytes     = 192
+	perPlaceBytes   = 12 // of a layout
+	planBytes       = 192
+	leastBytes      = 4 << 20 // the bound, however small the cache
+)
+
+// afford takes n bytes of what interned things may take together: an eighth of
+// what rows may. Counts alone would bound nothing, since a name may be long.
+// False: there is not so much left. The caller holds mu.
+func (in *Interner) afford(n int) bool {
+	if in.bytes+int64(n) > max(in.cfg.MaxBytes/8, leastBytes) {
+		return false
+	}
+	in.bytes += int64(n)
+	return true
+}
+
 // addProjection makes a projection, its features and its layout, or nothing at
 // all when a bound would be passed. The caller holds mu.
 func (in *Interner) addProjection(wire string, names [][]byte) *Projection {
 	if len(in.projections) >= in.cfg.MaxProjections || len(names) > maxLayoutFeatures {
 		return nil
 	}
-	unknown := 0
+	unknown, cost := 0, projectionBytes+len(wire)+len(names)*perFieldBytes
 	for _, name := range names {
 		if _, ok := in.features[string(name)]; !ok {
 			unknown++
+			cost += featureBytes + 2*len(name)
 		}
 	}
 	if len(in.features)+unknown > in.cfg.MaxFeatures {
+		return nil
+	}
+	// A projection with a feature of its own needs a layout of its own.
+	if unknown > 0 && len(*in.layouts.Load()) >= in.cfg.MaxLayouts || !in.afford(cost) {
 		return nil
 	}
 	fields := make([]*Feature, len(names))
@@ -98,7 +129,8 @@ func (in *Interner) feature(name []byte) *Feature {
 	if f, ok := in.features[string(name)]; ok {
 		return f
 	}
-	f := newFeature(string(bytes.Clone(name)), uint32(len(in.features)), in.cfg)
+	f := newFeature(string(name), uint32(len(in.features)), in.cfg)
+	f.invalidated.Store(int64(in.unseen))
 	in.features[f.Name] = f
 	return f
 }
@@ -111,7 +143,8 @@ func (in *Interner) layout(features []*Feature) *layout {
 		return l
 	}
 	known := *in.layouts.Load()
-	if len(known) >= in.cfg.MaxLayouts || len(features) > maxLayoutFeatures {
+	if len(known) >= in.cfg.MaxLayouts || len(features) > maxLayoutFeatures ||
+		!in.afford(layoutBytes+len(features)*perPlaceBytes) {
 		return nil
 	}
 	l := &layout{id: uint32(len(known)), features: features}
@@ -131,25 +164,53 @@ func (in *Interner) layoutOf(id uint32) *layout { return (*in.layouts.Load())[id
 // replaced by one of p's own.
 func (in *Interner) merged(l *layout, p *Projection) (*layout, bool) {
 	own := p.own.layout
-	if l.contains(own) {
-		return l, true
-	}
-	if wide := l.widest(); wide.contains(own) {
-		return wide, true
+	if to := joint(l, own); to != nil {
+		return to, true
 	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	from := l.widest()
-	to := in.layout(union(from.features, own.features))
-	if to == nil {
-		in.Replaced.Add(1)
-		return own, false
+	if to := joint(l, own); to != nil {
+		return to, true
 	}
-	to = to.widest()
-	if to != from {
-		from.grown.Store(to)
+	if to := in.grow(l, own); to != nil {
+		return to, true
 	}
-	return to, true
+	in.Replaced.Add(1)
+	return own, false
+}
+
+// maxMerges is how often a layout grows by just what is asked for. After that
+// it grows by all that its other half ever grew to, so that two lines of growth
+// become one: fields asked for one by one in any order would else make a layout
+// of each subset that some row passes through. So n projections make at most
+// (2+maxMerges)*n layouts, and what is asked of most entities does not widen
+// the rows of all of them to the union of all.
+const maxMerges = 2
+
+// grow makes a layout that has what both have, where joint finds none. Nil: a
+// bound was reached. The caller holds mu.
+func (in *Interner) grow(a, b *layout) *layout {
+	if len(a.features) < len(b.features) {
+		a, b = b, a
+	}
+	from, with := a.widest(), b
+	if from.merges >= maxMerges {
+		with = b.widest()
+	}
+	if to := in.layout(union(from.features, with.features)); to != nil {
+		to.merges = max(to.merges, from.merges+1)
+		from.growTo(to)
+		if with != b {
+			with.growTo(to)
+		}
+		return to
+	}
+	// What grew together became too much for one row. Such rows must not use up
+	// the layouts that new projections need.
+	if len(*in.layouts.Load()) >= in.cfg.MaxLayouts/2 {
+		return nil
+	}
+	return in.layout(union(a.features, b.features))
 }
 
 // addPlan makes p's plan for a layout and remembers it within maxPlans.
@@ -161,7 +222,8 @@ func (in *Interner) addPlan(p *Projection, id uint32) *plan {
 	if again, ok := known[id]; ok {
 		return again
 	}
-	if in.plans >= maxPlans {
+	p.latest.Store(made)
+	if in.plans >= maxPlans || !in.afford(planBytes+12*len(made.index)+8*len(made.mask)) {
 		return made
 	}
 	in.plans++
@@ -171,19 +233,21 @@ func (in *Interner) addPlan(p *Projection, id uint32) *plan {
 	}
 	next[id] = made
 	p.plans.Store(&next)
-	p.latest.Store(made)
 	return made
 }
 
 // invalidate makes every value of feature name whose fetch began at tick at or
 // earlier stale. It costs the same whatever the cache holds. False: no
-// projection ever asked for that feature.
+// projection ever asked for that feature; one that does later finds it
+// invalidated all the same.
 func (in *Interner) invalidate(name []byte, at Tick) bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	f, ok := in.features[string(name)]
 	if ok {
 		f.invalidate(at)
+	} else {
+		in.unseen = max(in.unseen, at)
 	}
 	return ok
 }
@@ -192,6 +256,7 @@ func (in *Interner) invalidate(name []byte, at Tick) bool {
 func (in *Interner) invalidateAll(at Tick) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	in.unseen = max(in.unseen, at)
 	for _, f := range in.features {
 		f.invalidate(at)
 	}
@@ -208,12 +273,16 @@ func (f *Feature) invalidate(at Tick) {
 	}
 }
 
-// Interned are the numbers of interned things.
-type Interned struct{ Features, Projections, Layouts, Plans int }
+// Interned are the numbers of interned things, and about how many bytes they
+// take, beside those of rows.
+type Interned struct {
+	Features, Projections, Layouts, Plans int
+	Bytes                                 int64
+}
 
 // Size counts what is interned.
 func (in *Interner) Size() Interned {
 	in.mu.RLock()
 	defer in.mu.RUnlock()
-	return Interned{len(in.features), len(in.projections), len(*in.layouts.Load()), in.plans}
+	return Interned{len(in.features), len(in.projections), len(*in.layouts.Load()), in.plans, in.bytes}
 }

@@ -17,11 +17,14 @@ const maxLayoutFeatures = 2048
 type layout struct {
 	id       uint32
 	features []*Feature // ascending by index, each once
-	// grown is the widest layout that a row of this one was merged into so far;
-	// nil: none. Rows take it when they next have to grow, so that the number of
-	// layouts follows the number of projections, not of their subsets.
+	// grown is the layout, a strict superset, that this one last grew to; nil:
+	// none. Rows that have to grow look along this line first, so that the number
+	// of layouts follows the number of projections, not of their subsets.
 	// Written under Interner.mu.
 	grown atomic.Pointer[layout]
+	// merges is how many layouts the line had that led here. Protected by
+	// Interner.mu.
+	merges int
 }
 
 // position returns where in the layout f stands, or -1.
@@ -55,10 +58,38 @@ func (l *layout) contains(other *layout) bool {
 
 // widest follows grown to its end.
 func (l *layout) widest() *layout {
-	for next := l.grown.Load(); next != nil && next != l; next = l.grown.Load() {
+	for next := l.grown.Load(); next != nil; next = l.grown.Load() {
 		l = next
 	}
 	return l
+}
+
+// along returns the first layout of l's line that has all the features of
+// other, or nil.
+func (l *layout) along(other *layout) *layout {
+	for ; l != nil; l = l.grown.Load() {
+		if l.contains(other) {
+			return l
+		}
+	}
+	return nil
+}
+
+// growTo makes to, or what it grew to, the end of l's line. The caller holds
+// Interner.mu.
+func (l *layout) growTo(to *layout) {
+	if l != to {
+		l.grown.Store(to)
+	}
+}
+
+// joint returns the narrowest layout at hand that has what both have, or nil.
+func joint(a, b *layout) *layout {
+	inA, inB := a.along(b), b.along(a)
+	if inA == nil || inB != nil && len(inB.features) < len(inA.features) {
+		return inB
+	}
+	return inA
 }
 
 // union returns the features of both, each once, ascending.

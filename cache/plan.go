@@ -17,6 +17,8 @@ type plan struct {
 	covers bool
 	// whole: the projection asks for exactly what the layout has, in its order.
 	whole bool
+	// repeats: a field stands in the projection twice, but once in the mask.
+	repeats bool
 }
 
 // run is the layout positions from, …, to-1.
@@ -31,6 +33,7 @@ func newPlan(l *layout, fields []*Feature) *plan {
 			p.covers = false
 			continue
 		}
+		p.repeats = p.repeats || p.mask.has(int(at))
 		p.mask.set(int(at))
 		if n := len(p.runs); n > 0 && p.runs[n-1].to == at {
 			p.runs[n-1].to++

@@ -31,6 +31,10 @@ type row string
 
 const rowHeader = 32 // bytes
 
+// longestRow bounds a row in bytes, so that offsets and weights, sums of a few
+// rows included, stay within 32 bits.
+const longestRow = 1 << 30
+
 const (
 	flagHasNils   = 1 << iota // some values are nil
 	flagHasAbsent             // some positions hold nothing: not known, not nil

@@ -47,6 +47,9 @@ func NewClock() *Clock {
 // Now is the present tick.
 func (c *Clock) Now() Tick { return Tick(c.now.Load()) }
 
+// Time is when tick t began, for people: it takes part in no decision.
+func (c *Clock) Time(t Tick) time.Time { return c.start.Add(time.Duration(t-1) * TickLength) }
+
 // Run moves the clock until ctx ends. One goroutine of the process calls it. If
 // that goroutine is held up, ticks come late together for all who read them:
 // order is kept, and ages are too small by the delay.

@@ -137,6 +137,7 @@ func (c *client) handle() error {
 	}
 	before := c.counts.hits()
 	c.now = c.server.clock.Now()
+	c.session.Note(nil, c.server.clock.Time(c.now))
 	handled, err := c.requests()
 	if flushed := c.flush(); err == nil {
 		err = flushed

@@ -11,9 +11,14 @@ import (
 // knows. Neither args nor raw, the same request as it came, is kept.
 func (c *client) dispatch(args [][]byte, raw []byte) error {
 	cmd := command.Resolve(args)
-	switch {
-	case cmd == nil:
+	if cmd == nil {
 		return c.forward(nil, args, raw) // the store may know it
+	}
+	c.session.Note(cmd, c.server.clock.Time(c.now))
+	switch {
+	case cmd.Class == command.Refused:
+		c.txn.broken = c.txn.open
+		return c.answer(cmd, args, raw)
 	case c.opaque != nil:
 		return c.forward(cmd, args, raw)
 	case isTransaction(cmd):
@@ -23,7 +28,7 @@ func (c *client) dispatch(args [][]byte, raw []byte) error {
 		c.opaque = c.txn.tunnel
 		return err
 	case c.txn.open && cmd.Name != "quit" && cmd.Name != "reset":
-		return c.forward(cmd, args, raw) // queued by the store, whatever it is
+		return c.queue(cmd, args, raw)
 	}
 	switch cmd.Class {
 	case command.Cached:
@@ -35,6 +40,14 @@ func (c *client) dispatch(args [][]byte, raw []byte) error {
 		return c.answer(cmd, args, raw)
 	case command.Stream:
 		return c.startPipe(cmd, args, raw)
+	}
+	return c.forward(cmd, args, raw)
+}
+
+// queue forwards a request within MULTI: the store queues it, whatever it is.
+func (c *client) queue(cmd *command.Command, args [][]byte, raw []byte) error {
+	if cmd.Class == command.Cached && cmd.ArityOK(len(args)) {
+		return c.forwardRead(bypassTransaction, args[1], len(args)-2, cmd.Name == "hget", raw)
 	}
 	return c.forward(cmd, args, raw)
 }

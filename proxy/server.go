@@ -65,6 +65,7 @@ func New(cfg Config, c *cache.Cache, up *cluster.Upstream, clock *cache.Clock) *
 		KeySlot:    cluster.Slot,
 		Version:    s.storeVersion,
 		MaxClients: cfg.MaxClients,
+		Info:       s.info,
 	})
 	return s
 }

@@ -4,9 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -52,7 +50,7 @@ func newBenchCommand() *cobra.Command {
 	}
 	command := &cobra.Command{
 		Use: "bench", Short: "Measure fsproxy beside redis-server, twemproxy and your own store",
-		Long: help.String(), Example: benchExamples, Args: cobra.NoArgs, SilenceUsage: true,
+		Long: help.String(), Example: benchExamples, Args: noArguments, SilenceUsage: true,
 		RunE: func(command *cobra.Command, _ []string) error {
 			options.Change = shapeChange(command.Flags())
 			if options.Change != nil || len(options.Targets) > 0 {
@@ -131,8 +129,9 @@ func shapeChange(given *pflag.FlagSet) func(*bench.Shape) {
 
 // runBench measures, and writes what was measured even if not all was.
 func runBench(command *cobra.Command, options bench.Options, asJSON bool, chart string) error {
-	ctx, stop := signal.NotifyContext(command.Context(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	ctx := command.Context()
+	built := readBuild()
+	options.Version = fmt.Sprintf("%s (commit %s)", built.Version, built.Commit)
 	options.Progress = command.ErrOrStderr()
 	report, err := bench.Run(ctx, options)
 	if ctx.Err() != nil {
@@ -173,11 +172,9 @@ func newCannedCommand() *cobra.Command {
 	var fields, valueBytes int
 	command := &cobra.Command{
 		Use: "canned", Short: "Answer every request with one canned reply", Hidden: true,
-		Args: cobra.NoArgs, SilenceUsage: true,
+		Args: noArguments, SilenceUsage: true,
 		RunE: func(command *cobra.Command, _ []string) error {
-			ctx, stop := signal.NotifyContext(command.Context(), os.Interrupt, syscall.SIGTERM)
-			defer stop()
-			return bench.RunCanned(ctx, address, fields, valueBytes)
+			return bench.RunCanned(command.Context(), address, fields, valueBytes)
 		},
 	}
 	flags := command.Flags()

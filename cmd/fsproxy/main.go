@@ -19,6 +19,7 @@ import (
 // line here.
 var subcommands = []func() *cobra.Command{
 	newServeCommand,
+	newRCMCommand,
 	newBenchCommand,
 	newCheckCommand,
 	newVersionCommand,

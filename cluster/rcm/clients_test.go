@@ -1,0 +1,179 @@
+package rcm
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/alicebob/miniredis/v2/server"
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/rueidis"
+
+	"github.com/fsproxy/fsproxy/cluster"
+)
+
+// fleet is two shards of two plain servers, each holding its shard's entities
+// alone, behind an RCM.
+type fleet struct {
+	rcm      string
+	topology *cluster.Topology
+	members  map[string]*miniredis.Miniredis
+	entities []string
+}
+
+func startFleet(t *testing.T) *fleet {
+	t.Helper()
+	f := &fleet{members: make(map[string]*miniredis.Miniredis)}
+	var shards []cluster.Assignment
+	for _, r := range []cluster.SlotRange{{First: 0, Last: 8191}, {First: 8192, Last: 16383}} {
+		a := cluster.Assignment{Slots: []cluster.SlotRange{r}}
+		for range 2 {
+			m := miniredis.RunT(t)
+			// A plain server is part of no cluster.
+			m.Server().SetPreHook(func(c *server.Peer, name string, _ ...string) bool {
+				switch name {
+				case "CLUSTER", "READONLY":
+					c.WriteError("ERR This instance has cluster support disabled")
+					return true
+				}
+				return false
+			})
+			f.members[m.Addr()] = m
+			a.Nodes = append(a.Nodes, m.Addr())
+		}
+		shards = append(shards, a)
+	}
+	f.topology = testTopology(t, shards...)
+	for i := range 50 {
+		entity := fmt.Sprintf("st_%d", i)
+		f.entities = append(f.entities, entity)
+		index, _ := f.topology.ShardOf(cluster.Slot([]byte(entity)))
+		for _, address := range f.topology.Shards[index].Nodes {
+			f.members[address].HSet(entity, "f", "value of "+entity)
+		}
+	}
+	_, f.rcm = start(t, Config{Topology: f.topology})
+	return f
+}
+
+func TestGoRedisReadsThroughTheRCM(t *testing.T) {
+	f := startFleet(t)
+	for _, protocol := range []int{2, 3} {
+		client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{f.rcm}, Protocol: protocol})
+		pipeline := client.Pipeline()
+		var replies []*redis.SliceCmd
+		for _, entity := range f.entities {
+			got, err := client.HMGet(t.Context(), entity, "f", "none").Result()
+			if err != nil || !reflect.DeepEqual(got, []any{"value of " + entity, nil}) {
+				t.Errorf("RESP%d: %s: %v, %v", protocol, entity, got, err)
+			}
+			replies = append(replies, pipeline.HMGet(t.Context(), entity, "f"))
+		}
+		if _, err := pipeline.Exec(t.Context()); err != nil {
+			t.Error(err)
+		}
+		for i, r := range replies {
+			if got := r.Val(); !reflect.DeepEqual(got, []any{"value of " + f.entities[i]}) {
+				t.Errorf("RESP%d: pipelined %s: %v", protocol, f.entities[i], got)
+			}
+		}
+		if err := client.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestGoRedisParsesWhatTheRCMTells(t *testing.T) {
+	f := startFleet(t)
+	for _, protocol := range []int{2, 3} {
+		client := redis.NewClient(&redis.Options{Addr: f.rcm, Protocol: protocol, ClientName: "app"})
+		//lint:ignore SA1019 clients in use ask it
+		slots, err := client.ClusterSlots(t.Context()).Result()
+		if err != nil || len(slots) != 2 || len(slots[0].Nodes) != 2 || slots[1].Start != 8192 || slots[1].End != 16383 {
+			t.Errorf("RESP%d: slots %+v, %v", protocol, slots, err)
+		}
+		shards, err := client.ClusterShards(t.Context()).Result()
+		if err != nil || len(shards) != 2 || len(shards[0].Nodes) != 2 || shards[0].Nodes[0].Role != "master" || shards[0].Nodes[0].Health != "online" {
+			t.Errorf("RESP%d: shards %+v, %v", protocol, shards, err)
+		}
+		if nodes, err := client.ClusterNodes(t.Context()).Result(); err != nil || strings.Count(nodes, "\n") != 5 {
+			t.Errorf("RESP%d: nodes %q, %v", protocol, nodes, err)
+		}
+		entries, err := client.Command(t.Context()).Result()
+		if err != nil || len(entries) != len(commands) || !entries["hmget"].ReadOnly || entries["hmget"].FirstKeyPos != 1 {
+			t.Errorf("RESP%d: command %v, %v", protocol, entries["hmget"], err)
+		}
+		if name, err := client.ClientGetName(t.Context()).Result(); err != nil || name != "app" {
+			t.Errorf("RESP%d: name %q, %v", protocol, name, err)
+		}
+		if _, err := client.Get(t.Context(), "st_1").Result(); err == nil || !strings.HasPrefix(err.Error(), "MOVED ") {
+			t.Errorf("RESP%d: GET: %v", protocol, err)
+		}
+		if err := client.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestRueidisReadsThroughTheRCM(t *testing.T) {
+	f := startFleet(t)
+	for name, option := range map[string]rueidis.ClientOption{
+		"RESP2":              {AlwaysRESP2: true},
+		"RESP3":              {},
+		"reads at replicas":  {SendToReplicas: func(rueidis.Completed) bool { return true }},
+		"shards, not slots":  {ClusterOption: rueidis.ClusterOption{PreferClusterShards: true}},
+		"with another seed":  {InitAddress: []string{"127.0.0.1:1", f.rcm}},
+		"named and password": {ClientName: "app", Username: "u", Password: "p"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if option.InitAddress == nil {
+				option.InitAddress = []string{f.rcm}
+			}
+			if option.Password != "" {
+				for _, m := range f.members {
+					m.RequireUserAuth(option.Username, option.Password)
+					defer m.RequireUserAuth(option.Username, "")
+				}
+			}
+			option.DisableCache = true
+			client, err := rueidis.NewClient(option)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.Close()
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			defer cancel()
+			for _, entity := range f.entities {
+				got, err := client.Do(ctx, client.B().Hmget().Key(entity).Field("f").Build()).AsStrSlice()
+				if err != nil || !reflect.DeepEqual(got, []string{"value of " + entity}) {
+					t.Fatalf("%s: %v, %v", entity, got, err)
+				}
+			}
+		})
+	}
+}
+
+func TestDiscoveryRecognisesTheRCM(t *testing.T) {
+	f := startFleet(t)
+	for _, wanted := range []string{cluster.KindAuto, cluster.KindRCM} {
+		d := cluster.NewDiscovery(cluster.DiscoveryConfig{Kind: wanted, Addresses: []string{f.rcm}, Password: "any"})
+		topology, err := d.Discover(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if topology.Kind != cluster.RCM || topology.Version != defaultVersion || len(topology.Shards) != 2 || len(topology.Nodes()) != 4 {
+			t.Errorf("%+v", topology.Shards)
+		}
+		for slot := range uint16(cluster.Slots) {
+			a, _ := topology.ShardOf(slot)
+			if b, _ := f.topology.ShardOf(slot); a != b {
+				t.Fatalf("slot %d: shard %d, want %d", slot, a, b)
+			}
+		}
+		d.Close()
+	}
+}
