@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 	"math/rand/v2"
-	"runtime"
 	"sync"
 	"time"
 
@@ -51,8 +50,7 @@ func (l *load) open(ctx context.Context, plan arrivals) (*tally, error) {
 // sendArrivals sends each operation when it is due. It has a thread to itself,
 // which sleeps in the kernel: the runtime's timers are coarser than latencies.
 func (l *load) sendArrivals(ctx context.Context, plan arrivals, flights []chan flight, begin time.Time) error {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
+	defer lockPreciseThread()()
 	defer func() {
 		for _, queue := range flights {
 			close(queue)

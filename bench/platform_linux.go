@@ -2,6 +2,7 @@ package bench
 
 import (
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -46,10 +47,23 @@ func machineCPU() time.Duration {
 	return total
 }
 
-// sleepPrecisely sleeps on the calling thread, to about 50 µs.
+// lockPreciseThread gives the calling goroutine a thread of its own, whose sleeps
+// the kernel does not round: by default it ends them up to 50 µs late in order to
+// wake less often. The function that it returns gives the thread back.
+func lockPreciseThread() (unlock func()) {
+	const slack, usual = 1, 50_000 // ns
+	runtime.LockOSThread()
+	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, slack, 0, 0, 0)
+	return func() {
+		_ = unix.Prctl(unix.PR_SET_TIMERSLACK, usual, 0, 0, 0)
+		runtime.UnlockOSThread()
+	}
+}
+
+// sleepPrecisely sleeps on the calling thread, to some µs; callers loop, because
+// the runtime's preemption signals interrupt a sleep.
 func sleepPrecisely(d time.Duration) {
 	request := unix.NsecToTimespec(int64(d))
-	// The runtime's preemption signals interrupt a sleep; callers loop.
 	_ = unix.Nanosleep(&request, nil)
 }
 

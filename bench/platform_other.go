@@ -19,6 +19,9 @@ func processCPU(int) (time.Duration, error) {
 // machineCPU is the CPU time that the whole machine has used so far.
 func machineCPU() time.Duration { return 0 }
 
+// lockPreciseThread has nothing to prepare.
+func lockPreciseThread() (unlock func()) { return func() {} }
+
 // sleepPrecisely sleeps as well as the runtime can.
 func sleepPrecisely(d time.Duration) { time.Sleep(d) }
 

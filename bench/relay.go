@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"runtime"
 	"sync"
 	"time"
 )
@@ -88,8 +87,7 @@ func (r *relay) delayed(client, store net.Conn) {
 	chunks := make(chan chunk, relayQueue)
 	var writer sync.WaitGroup
 	writer.Go(func() {
-		runtime.LockOSThread() // it sleeps in the kernel
-		defer runtime.UnlockOSThread()
+		defer lockPreciseThread()()
 		for c := range chunks {
 			for wait := time.Until(c.due); wait > 0; wait = time.Until(c.due) {
 				sleepPrecisely(wait)

@@ -132,7 +132,7 @@ func (r *Report) add(scenario, server string, phase Phase, rounds []round) *Meas
 		latency.Merge(one.latency)
 		other, elapsed = other+one.otherCPU, elapsed+one.elapsed
 	}
-	if other > 0 {
+	if elapsed >= shortestCounted {
 		m.Others = other.Seconds() / elapsed.Seconds() / float64(r.Machine.Cores)
 	}
 	m.Throughput = median(throughput)

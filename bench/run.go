@@ -43,7 +43,7 @@ const (
 	warmUpCommands   = 20_000 // before the first round; they tell how many a round takes
 	quickWarmUp      = 5_000
 	missCommands     = 100_000 // a round with misses: what is asked for once must be loaded before
-	sleepers         = 4 // threads that sleep in the kernel at once: two senders, or a relay's connections
+	sleepers         = 4       // threads that sleep in the kernel at once: two senders, or a relay's connections
 )
 
 // loadPrefix is put before the keys that are written into a target and deleted

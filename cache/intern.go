@@ -199,9 +199,9 @@ func (in *Interner) grow(a, b *layout) *layout {
 	}
 	if to := in.layout(union(from.features, with.features)); to != nil {
 		to.merges = max(to.merges, from.merges+1)
-		from.growTo(to)
+		from.grown.Store(to)
 		if with != b {
-			with.growTo(to)
+			in.join(with, from, to)
 		}
 		return to
 	}
@@ -211,6 +211,19 @@ func (in *Interner) grow(a, b *layout) *layout {
 		return nil
 	}
 	return in.layout(union(a.features, b.features))
+}
+
+// join makes to the end of a's line, as it is of b's. What led to either leads
+// straight there, so that lines stay short. The caller holds mu.
+func (in *Interner) join(a, b, to *layout) {
+	if a != to {
+		a.grown.Store(to)
+	}
+	for _, l := range *in.layouts.Load() {
+		if next := l.grown.Load(); l.merges >= maxMerges && (next == a || next == b) && next != to {
+			l.grown.Store(to)
+		}
+	}
 }
 
 // addPlan makes p's plan for a layout and remembers it within maxPlans.

@@ -75,14 +75,6 @@ func (l *layout) along(other *layout) *layout {
 	return nil
 }
 
-// growTo makes to, or what it grew to, the end of l's line. The caller holds
-// Interner.mu.
-func (l *layout) growTo(to *layout) {
-	if l != to {
-		l.grown.Store(to)
-	}
-}
-
 // joint returns the narrowest layout at hand that has what both have, or nil.
 func joint(a, b *layout) *layout {
 	inA, inB := a.along(b), b.along(a)

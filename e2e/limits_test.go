@@ -56,7 +56,6 @@ var malformed = []struct{ name, request string }{
 	{"HTTP request, as a web page may send", "POST / HTTP/1.1\r\nHost: localhost\r\n\r\n"},
 	{"start of a TLS handshake", "\x16\x03\x01\x02\x01\r\n"},
 	{"bytes that are no text", "\xff\xfe\x80\r\n"},
-	{"NUL at the start of an inline request", "\x00abc\r\n"},
 }
 
 // Bad input gets the bytes and the end of connection that Redis gives it, and

@@ -1,6 +1,9 @@
 package proxy
 
 import (
+	"errors"
+	"strings"
+
 	"github.com/fsproxy/fsproxy/cluster"
 	"github.com/fsproxy/fsproxy/proxy/command"
 	"github.com/fsproxy/fsproxy/proxy/session"
@@ -11,6 +14,11 @@ import (
 // knows. Neither args nor raw, the same request as it came, is kept.
 func (c *client) dispatch(args [][]byte, raw []byte) error {
 	cmd := command.Resolve(args)
+	if cmd == nil && isHTTP(args[0]) {
+		c.server.log.Warn("closed a connection that speaks HTTP: a web page may be trying to reach the store through a browser",
+			"client", c.session.Remote)
+		return errHTTP
+	}
 	if cmd == nil {
 		return c.forward(nil, args, raw) // the store may know it
 	}
@@ -51,6 +59,14 @@ func (c *client) queue(cmd *command.Command, args [][]byte, raw []byte) error {
 	}
 	return c.forward(cmd, args, raw)
 }
+
+// isHTTP tells whether a command is the beginning of an HTTP request, which
+// Redis knows by the same two words, and hangs up without a word.
+func isHTTP(name []byte) bool {
+	return strings.EqualFold(string(name), "post") || strings.EqualFold(string(name), "host:")
+}
+
+var errHTTP = errors.New("an HTTP request")
 
 // changesState tells whether a command, between WATCH or MULTI and EXEC, changes
 // what the store's connection is to the client without the proxy's knowing.
@@ -133,7 +149,7 @@ func (c *client) forward(cmd *command.Command, args [][]byte, raw []byte) error 
 	}
 	if p.write {
 		written := args[1:]
-		if cmd != nil {
+		if cmd != nil && !isScript(cmd) {
 			written = cmd.Written(args, nil)
 		}
 		for _, k := range written {
@@ -141,6 +157,17 @@ func (c *client) forward(cmd *command.Command, args [][]byte, raw []byte) error 
 		}
 	}
 	return c.pass(t, p, raw)
+}
+
+// isScript tells whether a command runs code that may write keys which it did
+// not declare. Those among its arguments are invalidated too; keys that the code
+// makes up by itself cannot be known.
+func isScript(cmd *command.Command) bool {
+	switch cmd.Name {
+	case "eval", "evalsha", "fcall":
+		return true
+	}
+	return false
 }
 
 // cannotForward answers a request that has no tunnel. A transaction cannot

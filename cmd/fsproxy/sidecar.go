@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -119,34 +120,22 @@ func (s *sidecar) run(ctx context.Context) error {
 	background, stop := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { s.clock.Run(background) })
-	failed := make(chan error, 1)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var adminErr error
 	if s.adminListener != nil {
 		wg.Go(func() {
-			if err := s.admin.Serve(background, s.adminListener); err != nil {
-				failed <- err
+			if adminErr = s.admin.Serve(background, s.adminListener); adminErr != nil {
+				cancel()
 			}
 		})
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	served := make(chan struct{})
-	wg.Go(func() {
-		select {
-		case err := <-failed:
-			cancel(err)
-		case <-served:
-		}
-	})
 	context.AfterFunc(ctx, func() { s.admin.SetReady(false) })
 	s.admin.SetReady(true)
 	err := s.proxy.Serve(ctx, s.listeners...)
-	close(served)
 	s.upstream.Close()
 	stop()
 	wg.Wait()
 	s.cache.Close()
-	if cause := context.Cause(ctx); err == nil && cause != nil && ctx.Err() != cause {
-		err = cause
-	}
-	return err
+	return errors.Join(err, adminErr)
 }

@@ -1,0 +1,192 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/fsproxy/fsproxy/resp"
+)
+
+const (
+	// loadConnections is how many prediction threads there are, each with a
+	// connection of its own and one prediction at a time.
+	loadConnections = 4
+	// loadBuffer holds the replies of most pipelines, in bytes; a connection
+	// grows it for the others.
+	loadBuffer = 64 << 10
+	// maxReply bounds a reply, in bytes. The longest has a hundred fields.
+	maxReply = 1 << 20
+)
+
+// Load makes predictions: each is one pipeline of HMGETs.
+type Load struct {
+	data    *Data
+	address string
+	rate    float64 // HMGETs a second; 0: as many as can be
+
+	sent, errors atomic.Uint64
+	firstError   atomic.Pointer[string]
+}
+
+// NewLoad makes a load of rate HMGETs a second on the server at address; 0: as
+// many as it answers.
+func NewLoad(data *Data, address string, rate float64) *Load {
+	return &Load{data: data, address: address, rate: rate}
+}
+
+// Run makes predictions until ctx ends, or until a connection breaks, which it
+// returns as an error.
+func (l *Load) Run(ctx context.Context) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var wg sync.WaitGroup
+	for i := range loadConnections {
+		wg.Go(func() {
+			if err := l.predict(ctx, uint64(i)); err != nil && ctx.Err() == nil {
+				stop(fmt.Errorf("asking the proxy at %s: %w", l.address, err))
+			}
+		})
+	}
+	wg.Wait()
+	if cause := context.Cause(ctx); !errors.Is(cause, ctx.Err()) {
+		return cause
+	}
+	return nil
+}
+
+// Sent is how many HMGETs were answered, errors included.
+func (l *Load) Sent() uint64 { return l.sent.Load() }
+
+// Errors is how many HMGETs were answered with an error, and the first of
+// those in Redis' words; "" for none.
+func (l *Load) Errors() (n uint64, first string) {
+	if text := l.firstError.Load(); text != nil {
+		first = *text
+	}
+	return l.errors.Load(), first
+}
+
+// predict is one prediction thread.
+func (l *Load) predict(ctx context.Context, thread uint64) error {
+	nc, err := new(net.Dialer).DialContext(ctx, "tcp", l.address)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	defer context.AfterFunc(ctx, func() { _ = nc.Close() })()
+	draw := newDrawing(l.data, thread)
+	replies := &replies{nc: nc, framer: resp.NewFramer(maxReply), buf: make([]byte, loadBuffer)}
+	pace := newPace(l.rate / loadConnections)
+	var request []byte
+	for {
+		var n int
+		request, n = draw.prediction(request[:0])
+		if !pace.wait(ctx, n) {
+			return nil
+		}
+		if _, err := nc.Write(request); err != nil {
+			return err
+		}
+		for range n {
+			reply, err := replies.next()
+			if err != nil {
+				return err
+			}
+			l.count(reply)
+		}
+	}
+}
+
+func (l *Load) count(reply []byte) {
+	l.sent.Add(1)
+	if reply[0] == '-' {
+		l.errors.Add(1)
+		if l.firstError.Load() == nil {
+			text := string(reply[1 : len(reply)-len("\r\n")])
+			l.firstError.CompareAndSwap(nil, &text)
+		}
+	}
+}
+
+// drawing chooses models and entities by chance. One goroutine owns it.
+type drawing struct {
+	data    *Data
+	random  *rand.Rand
+	popular []*rand.Zipf // by kind
+	drawn   []uint64     // scratch: entities of one ask
+}
+
+// newDrawing makes a drawing that differs for each thread.
+func newDrawing(data *Data, thread uint64) *drawing {
+	const stream = 1 << 63 // apart from those of Data
+	d := &drawing{data: data, random: rand.New(rand.NewPCG(data.seed, stream+thread))}
+	for _, k := range data.kinds {
+		d.popular = append(d.popular, rand.NewZipf(d.random, k.skew, headLength, uint64(k.population-1)))
+	}
+	return d
+}
+
+// headLength flattens the top of the popularity: entity i is drawn with a
+// chance proportional to 1/(headLength+i)^skew. With a length of 1 every
+// pipeline would hold the same few entities.
+const headLength = 5
+
+// prediction appends the pipeline of one prediction, and tells how many HMGETs
+// it has. It asks for no entity twice in the same projection.
+func (d *drawing) prediction(b []byte) (pipeline []byte, n int) {
+	m := &d.data.models[d.random.IntN(len(d.data.models))]
+	for i := range m.asks {
+		a := &m.asks[i]
+		d.drawn = d.drawn[:0]
+		for len(d.drawn) < a.entities {
+			entity := d.popular[a.kind].Uint64()
+			if slices.Contains(d.drawn, entity) {
+				continue
+			}
+			d.drawn = append(d.drawn, entity)
+			b = a.append(b, d.data.entities[a.kind][entity])
+		}
+		n += a.entities
+	}
+	return b, n
+}
+
+// replies cuts what the server sends into replies. One goroutine owns it.
+type replies struct {
+	nc         net.Conn
+	framer     *resp.Framer
+	buf        []byte
+	start, end int // of what was received and not returned
+}
+
+// next is the next reply, whole. It is valid until the next call.
+func (r *replies) next() ([]byte, error) {
+	for {
+		n, err := r.framer.Next(r.buf[r.start:r.end])
+		if err != nil {
+			return nil, err
+		}
+		if n > 0 {
+			r.start += n
+			return r.buf[r.start-n : r.start], nil
+		}
+		if r.start > 0 {
+			r.end = copy(r.buf, r.buf[r.start:r.end])
+			r.start = 0
+		}
+		if r.end == len(r.buf) {
+			r.buf = append(r.buf, make([]byte, len(r.buf))...)
+		}
+		n, err = r.nc.Read(r.buf[r.end:])
+		r.end += n
+		if n == 0 && err != nil {
+			return nil, err
+		}
+	}
+}
