@@ -16,11 +16,11 @@ import (
 )
 
 const (
-	startTimeout = 10 * time.Second       // for a child to answer its first PING
+	startTimeout = 10 * time.Second       // for a child to answer its first read
 	startPoll    = 10 * time.Millisecond  // between attempts
 	stopTimeout  = 3 * time.Second        // between SIGTERM and SIGKILL
 	logTail      = 2 << 10                // bytes of a child's output quoted in an error
-	idlePoll     = 500 * time.Millisecond // a PING's own time limit while starting
+	readTimeout  = 500 * time.Millisecond // a read's own time limit while starting
 )
 
 // process is a server that this program started.
@@ -72,7 +72,7 @@ func freeAddress() (string, error) {
 	return listener.Addr().String(), nil
 }
 
-// start runs a command that will listen on address, and waits until it answers
+// start runs a command that will listen on address, and waits until it serves
 // there.
 func (f *fleet) start(ctx context.Context, name, address string, env []string, program string, args ...string) (*process, error) {
 	p := &process{name: name, address: address, ended: make(chan struct{})}
@@ -101,17 +101,19 @@ func (f *fleet) start(ctx context.Context, name, address string, env []string, p
 	return p, nil
 }
 
-// ready waits until the process answers a PING with anything at all.
+// ready waits until the process answers a read without an error: a proxy may
+// listen before it has found its store.
 func (p *process) ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("no answer within %v", startTimeout))
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	for {
-		if ping(p.address) == nil {
+		err := firstRead(p.address)
+		if err == nil {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return fmt.Errorf("it does not serve within %v: %w", startTimeout, err)
 		case <-p.ended:
 			return errors.New("it ended")
 		case <-time.After(startPoll):
@@ -119,18 +121,23 @@ func (p *process) ready(ctx context.Context) error {
 	}
 }
 
-// ping sends a PING and waits for the first byte of whatever is the answer.
-func ping(address string) error {
-	conn, err := net.DialTimeout("tcp", address, idlePoll)
+// firstRead asks for a key that no data has, and takes anything but an error for
+// an answer.
+func firstRead(address string) error {
+	conn, err := net.DialTimeout("tcp", address, readTimeout)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(idlePoll))
-	if _, err := io.WriteString(conn, "*1\r\n$4\r\nPING\r\n"); err != nil {
+	_ = conn.SetDeadline(time.Now().Add(readTimeout))
+	if _, err := io.WriteString(conn, "*3\r\n$5\r\nHMGET\r\n$19\r\nfsproxy-bench:ready\r\n$1\r\nx\r\n"); err != nil {
 		return err
 	}
-	_, err = conn.Read(make([]byte, 1))
+	answer := make([]byte, 200)
+	n, err := conn.Read(answer)
+	if err == nil && answer[0] == '-' {
+		err = fmt.Errorf("it answers %.200q", answer[:n])
+	}
 	return err
 }
 

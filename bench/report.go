@@ -29,6 +29,10 @@ const (
 // without a remark. The ticks in which it is counted make a few percent of it.
 const noisyShare = 0.08
 
+// shortestCounted is how long rounds must be together for ticks of 10 ms to say
+// anything about them.
+const shortestCounted = 100 * time.Millisecond
+
 // Report is what a run found.
 type Report struct {
 	Machine      Machine            `json:"machine"`

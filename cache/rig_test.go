@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"flag"
 	"fmt"
+	"hash/maphash"
 	"strconv"
 	"testing"
 	"time"
@@ -146,3 +147,5 @@ func names(n int) []string {
 }
 
 func repeat(s string, n int) string { return string(bytes.Repeat([]byte(s), n)) }
+
+func (r rig) hash(entity string) uint64 { return maphash.String(r.seed, entity) }

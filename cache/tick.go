@@ -29,7 +29,13 @@ func Ticks(d time.Duration) Tick { return Tick(d / TickLength) }
 
 // HoldTicks converts a duration to whole ticks, rounding up: what began at or
 // before the present tick plus these began at most d from now.
-func HoldTicks(d time.Duration) Tick { return Tick((d + TickLength - 1) / TickLength) }
+func HoldTicks(d time.Duration) Tick {
+	ticks := Ticks(d)
+	if d%TickLength > 0 {
+		ticks++
+	}
+	return ticks
+}
 
 // Clock is the process's source of ticks. Reading it is one atomic load.
 type Clock struct {

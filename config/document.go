@@ -5,14 +5,7 @@ import (
 	"strings"
 )
 
-// The markers between which docs/OPERATIONS.md holds [MarkdownTable].
-const (
-	tableBegin = "<!-- options:begin -->"
-	tableEnd   = "<!-- options:end -->"
-)
-
-// MarkdownTable is the table of all options for docs/OPERATIONS.md, without
-// the markers around it.
+// MarkdownTable is the table of all options, for the documents.
 func MarkdownTable() string {
 	var out strings.Builder
 	out.WriteString("| option | default | meaning | accepted | environment variable | flag |\n")
@@ -63,19 +56,6 @@ func code(text string) string {
 // cell keeps text from ending a cell.
 func cell(text string) string {
 	return strings.ReplaceAll(text, "|", `\|`)
-}
-
-// ReplaceTable returns a document with the table between its markers made anew.
-func ReplaceTable(document string) (string, error) {
-	before, rest, found := strings.Cut(document, tableBegin)
-	if !found {
-		return "", fmt.Errorf("the document has no line %s: add one where the table shall begin", tableBegin)
-	}
-	_, after, found := strings.Cut(rest, tableEnd)
-	if !found {
-		return "", fmt.Errorf("the document has no line %s after %s: add one where the table shall end", tableEnd, tableBegin)
-	}
-	return before + tableBegin + "\n\n" + MarkdownTable() + "\n" + tableEnd + after, nil
 }
 
 // helpWidth, in characters, is how wide help text is: a terminal's 80 and a margin.

@@ -188,12 +188,12 @@ func cacheOptions() []Option {
 		{
 			Key: "cache.max_projections", Default: "4096",
 			Form:    integers(1, maxInterned),
-			Meaning: "Distinct projections that are remembered; past it a request takes the slow path",
+			Meaning: "Distinct projections that are known by number; past it a request is forwarded, uncached",
 		},
 		{
 			Key: "cache.max_layouts", Default: "4096",
 			Form:    integers(1, maxInterned),
-			Meaning: "Distinct layouts of rows; past it a row is answered and not kept",
+			Meaning: "Distinct layouts of rows; past it a row that has to grow is replaced instead",
 		},
 		{
 			Key: "cache.write_settle", Default: "1s", Reloadable: true,

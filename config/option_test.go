@@ -1,7 +1,6 @@
 package config
 
 import (
-	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -90,23 +89,6 @@ func TestDefaultsAreThoseOfTheOptionTree(t *testing.T) {
 	}
 }
 
-// operations is where the table is published.
-const operations = "../docs/OPERATIONS.md"
-
-func TestOperationsDocumentHoldsTheCurrentTable(t *testing.T) {
-	document, err := os.ReadFile(operations)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want, err := ReplaceTable(string(document))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want != string(document) {
-		t.Errorf("%s is out of date; run: go run ./cmd/fsproxy options --write docs/OPERATIONS.md", operations)
-	}
-}
-
 func TestMarkdownAndHelpNameEveryOptionOnce(t *testing.T) {
 	markdown, help := MarkdownTable(), HelpText()
 	for _, o := range Options() {
@@ -129,18 +111,6 @@ func TestMarkdownAndHelpNameEveryOptionOnce(t *testing.T) {
 	for line := range strings.Lines(help) {
 		if len([]rune(line)) > helpWidth+1 {
 			t.Errorf("a line of help too wide for a terminal: %s", line)
-		}
-	}
-}
-
-func TestReplaceTableKeepsTheRestAndNamesAMissingMarker(t *testing.T) {
-	got, err := ReplaceTable("a\n" + tableBegin + "\nSTALE\n" + tableEnd + "\nz\n")
-	if err != nil || !strings.HasPrefix(got, "a\n"+tableBegin) || !strings.HasSuffix(got, tableEnd+"\nz\n") || strings.Contains(got, "STALE") {
-		t.Errorf("got %q, %v", got, err)
-	}
-	for _, document := range []string{"", tableBegin, tableEnd + tableBegin} {
-		if _, err := ReplaceTable(document); err == nil || !strings.Contains(err.Error(), "<!-- options:") {
-			t.Errorf("%q: error %v", document, err)
 		}
 	}
 }

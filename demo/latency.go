@@ -3,7 +3,6 @@ package demo
 import (
 	"fmt"
 	"math"
-	"sort"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -32,8 +31,8 @@ func newHistogram(from *dto.Histogram) Histogram {
 	return h
 }
 
-// plus adds the counts of two histograms that have the same bounds, if any.
-func (h Histogram) plus(other Histogram) Histogram {
+// Plus adds the counts of two histograms that have the same bounds, if any.
+func (h Histogram) Plus(other Histogram) Histogram {
 	return h.join(other, func(a, b uint64) uint64 { return a + b })
 }
 
@@ -60,25 +59,23 @@ func (h Histogram) join(other Histogram, join func(a, b uint64) uint64) Histogra
 // supposing that a bucket's are spread evenly; false when nothing was counted.
 // What lies above all bounds is given as the last bound.
 func (h Histogram) Quantile(q float64) (time.Duration, bool) {
-	cumulative, total := make([]float64, len(h.counts)), 0.0
-	for i, n := range h.counts {
-		total += float64(n)
-		cumulative[i] = total
+	total := uint64(0)
+	for _, n := range h.counts {
+		total += n
 	}
-	if total == 0 {
+	if total == 0 || len(h.bounds) == 0 {
 		return 0, false
 	}
-	rank := q * total
-	i := sort.SearchFloat64s(cumulative, rank)
-	if i >= len(h.bounds) {
-		return seconds(h.bounds[len(h.bounds)-1]), true
+	left, lower := q*float64(total), 0.0 // durations still to pass
+	for i, upper := range h.bounds {
+		n := float64(h.counts[i])
+		if n > 0 && left <= n {
+			return seconds(lower + left/n*(upper-lower)), true
+		}
+		left -= n
+		lower = upper
 	}
-	lower := 0.0
-	if i > 0 {
-		lower = h.bounds[i-1]
-	}
-	share := 1 - (cumulative[i]-rank)/float64(max(h.counts[i], 1))
-	return seconds(lower + share*(h.bounds[i]-lower)), true
+	return seconds(lower), true
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

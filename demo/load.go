@@ -2,13 +2,13 @@ package demo
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
 	"slices"
-	"sync"
 	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/fsproxy/fsproxy/resp"
 )
@@ -43,19 +43,16 @@ func NewLoad(data *Data, address string, rate float64) *Load {
 // Run makes predictions until ctx ends, or until a connection breaks, which it
 // returns as an error.
 func (l *Load) Run(ctx context.Context) error {
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	var wg sync.WaitGroup
-	for i := range loadConnections {
-		wg.Go(func() {
-			if err := l.predict(ctx, uint64(i)); err != nil && ctx.Err() == nil {
-				stop(fmt.Errorf("asking the proxy at %s: %w", l.address, err))
-			}
-		})
+	group, groupCtx := errgroup.WithContext(ctx)
+	for thread := range uint64(loadConnections) {
+		group.Go(func() error { return l.predict(groupCtx, thread) })
 	}
-	wg.Wait()
-	if cause := context.Cause(ctx); !errors.Is(cause, ctx.Err()) {
-		return cause
+	err := group.Wait()
+	if ctx.Err() != nil {
+		return nil // what broke did so because it was closed
+	}
+	if err != nil {
+		return fmt.Errorf("asking the proxy at %s: %w", l.address, err)
 	}
 	return nil
 }

@@ -18,24 +18,24 @@ const (
 // same hundred of a kind, so models overlap in them as well as in entities.
 var modelTable = []struct {
 	name  string
-	reads []reading
+	reads []need
 }{
-	{"store_ranking", []reading{{consumer, 1, 60}, {store, 20, 40}}},
-	{"search_ranking", []reading{{consumer, 1, 35}, {store, 24, 25}}},
-	{"item_recommendation", []reading{{consumer, 1, 100}, {store, 8, 30}}},
-	{"new_consumer_ranking", []reading{{consumer, 1, 10}, {store, 10, 12}}},
-	{"delivery_time", []reading{{store, 1, 80}, {driver, 3, 50}, {consumer, 1, 10}}},
-	{"preparation_time", []reading{{store, 1, 100}}},
-	{"driver_assignment", []reading{{driver, 12, 40}, {store, 2, 30}}},
-	{"driver_pay", []reading{{driver, 1, 60}, {store, 1, 45}}},
-	{"supply_forecast", []reading{{driver, 8, 20}, {store, 8, 15}}},
-	{"checkout_fraud", []reading{{consumer, 1, 90}, {store, 1, 20}}},
-	{"promotion_choice", []reading{{consumer, 1, 70}}},
-	{"notification_time", []reading{{consumer, 1, 25}, {store, 4, 15}}},
+	{"store_ranking", []need{{consumer, 1, 60}, {store, 20, 40}}},
+	{"search_ranking", []need{{consumer, 1, 35}, {store, 24, 25}}},
+	{"item_recommendation", []need{{consumer, 1, 100}, {store, 8, 30}}},
+	{"new_consumer_ranking", []need{{consumer, 1, 10}, {store, 10, 12}}},
+	{"delivery_time", []need{{store, 1, 80}, {driver, 3, 50}, {consumer, 1, 10}}},
+	{"preparation_time", []need{{store, 1, 100}}},
+	{"driver_assignment", []need{{driver, 12, 40}, {store, 2, 30}}},
+	{"driver_pay", []need{{driver, 1, 60}, {store, 1, 45}}},
+	{"supply_forecast", []need{{driver, 8, 20}, {store, 8, 15}}},
+	{"checkout_fraud", []need{{consumer, 1, 90}, {store, 1, 20}}},
+	{"promotion_choice", []need{{consumer, 1, 70}}},
+	{"notification_time", []need{{consumer, 1, 25}, {store, 4, 15}}},
 }
 
-// reading is a row's part of modelTable.
-type reading struct{ kind, entities, features int }
+// need is a part of modelTable.
+type need struct{ kind, entities, features int }
 
 // model is what a prediction reads: the same projections every time.
 type model struct{ asks []ask }

@@ -19,11 +19,12 @@ import (
 // line here.
 var subcommands = []func() *cobra.Command{
 	newServeCommand,
+	newDemoCommand,
 	newRCMCommand,
 	newBenchCommand,
 	newCheckCommand,
 	newVersionCommand,
-	newOptionsCommand,
+	newTablesCommand,
 }
 
 // Exit codes.

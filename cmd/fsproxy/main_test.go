@@ -2,8 +2,6 @@ package main
 
 import (
 	"bytes"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -63,23 +61,5 @@ func TestEverySubcommandHasAShortDescription(t *testing.T) {
 		if cmd.Short == "" || strings.HasSuffix(cmd.Short, ".") {
 			t.Errorf("%s: short description %q", cmd.Name(), cmd.Short)
 		}
-	}
-}
-
-func TestOptionsCommandMakesTheTableAnew(t *testing.T) {
-	document := filepath.Join(t.TempDir(), "OPERATIONS.md")
-	if err := os.WriteFile(document, []byte("# T\n<!-- options:begin --><!-- options:end -->\nrest\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if code, _, stderr := command(t, "options", "--write", document); code != exitDone {
-		t.Fatal(stderr)
-	}
-	_, table, _ := command(t, "options", "--markdown")
-	got, err := os.ReadFile(document)
-	if err != nil || !strings.Contains(string(got), table) || !strings.HasSuffix(string(got), "\nrest\n") || table == "" {
-		t.Errorf("got %s, %v", got, err)
-	}
-	if code, _, stderr := command(t, "options", "--write", "/does/not/exist"); code != exitFailed || !strings.Contains(stderr, "/does/not/exist") {
-		t.Errorf("exit code %d, error %q", code, stderr)
 	}
 }

@@ -1,0 +1,359 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fsproxy/fsproxy/config"
+	"github.com/fsproxy/fsproxy/demo"
+)
+
+const demoHelp = `Shows a working fsproxy, all of it in this process and with nothing to install:
+four fetchers (two shards of two nodes) with made-up features of stores,
+consumers and drivers, the RCM that tells where they are, the proxy, and a load
+of predictions, each a pipeline of HMGETs for what one of a dozen models reads.
+
+A line tells how it goes; connect with redis-cli meanwhile. Ctrl-C ends it.`
+
+// shortestAge is some ticks. Below it nothing would be answered from memory.
+const shortestAge = 100 * time.Millisecond
+
+// demoOptions are the command's flags.
+type demoOptions struct {
+	duration time.Duration // 0: until interrupted
+	noLoad   bool
+	rate     float64 // HMGETs a second; 0: as many as can be
+	seed     uint64
+	maxAge   time.Duration
+
+	listen, admin           string
+	listenFixed, adminFixed bool // given by the user: no other port will do
+}
+
+// Where the demo shows itself unless told otherwise: as the sidecar does.
+const (
+	demoListen = "127.0.0.1:6379"
+	demoAdmin  = "127.0.0.1:9190"
+)
+
+func newDemoCommand() *cobra.Command {
+	var o demoOptions
+	cmd := &cobra.Command{
+		Use:     "demo",
+		Short:   "Show it all in one process: a small fleet, the proxy and a load",
+		Long:    demoHelp,
+		Example: "  fsproxy demo\n  fsproxy demo --duration 10s --rate 50000\n  fsproxy demo --no-load",
+		Args:    noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.listenFixed, o.adminFixed = cmd.Flags().Changed("listen"), cmd.Flags().Changed("admin")
+			if err := o.validate(); err != nil {
+				return usageError{err}
+			}
+			return runDemo(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.DurationVar(&o.duration, "duration", 0, "how long to go on; 0: until Ctrl-C")
+	flags.BoolVar(&o.noLoad, "no-load", false, "leave the asking to you")
+	flags.Float64Var(&o.rate, "rate", 20_000, "HMGETs a second; 0: as many as can be")
+	flags.Uint64Var(&o.seed, "seed", 1, "of the entities, features, models and predictions")
+	flags.DurationVar(&o.maxAge, "max-age", time.Minute, "how long a value may be answered from memory; half of that for missing ones")
+	flags.StringVar(&o.listen, "listen", demoListen, "address of the proxy; unless given, the next free port will do")
+	flags.StringVar(&o.admin, "admin", demoAdmin, "address of the metrics; unless given, the next free port will do")
+	return cmd
+}
+
+func (o *demoOptions) validate() error {
+	switch {
+	case o.duration < 0:
+		return fmt.Errorf("--duration %v: give 0 or more, such as 10s", o.duration)
+	case !(o.rate >= 0): // NaN included
+		return fmt.Errorf("--rate %v: give 0 or more HMGETs a second", o.rate)
+	case o.maxAge < shortestAge:
+		return fmt.Errorf("--max-age %v: give %v or more", o.maxAge, shortestAge)
+	}
+	return nil
+}
+
+// The demo's store: the smallest in which both the choice of shard and that of
+// a fetcher show.
+const (
+	demoShards = 2
+	demoNodes  = 2 // of each shard
+)
+
+// demonstration is a demo that can be run.
+type demonstration struct {
+	options   demoOptions
+	screen    *demo.Screen
+	fleet     *demo.Fleet
+	data      *demo.Data
+	features  int // that the fleet holds
+	sidecar   *sidecar
+	load      *demo.Load
+	latencies demo.Latencies
+}
+
+// runDemo shows the demo until its time is over or ctx ends.
+func runDemo(ctx context.Context, o demoOptions, stdout, stderr io.Writer) error {
+	d := &demonstration{options: o, screen: demo.NewScreen(stdout), data: demo.NewData(o.seed)}
+	log := slog.New(slog.NewTextHandler(d.screen.Beside(stderr), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	var err error
+	if d.fleet, err = demo.NewFleet(demoShards, demoNodes, log); err != nil {
+		return err
+	}
+	defer d.fleet.Close()
+	if d.features, err = d.data.Store(ctx, d.fleet); err != nil {
+		return nil // interrupted before there was anything to see
+	}
+	if d.sidecar, err = newDemoSidecar(o, d.fleet.RCM(), log); err != nil {
+		return err
+	}
+	d.load = demo.NewLoad(d.data, d.address(), o.rate)
+	return d.run(ctx)
+}
+
+const (
+	// demoCache is the bound on the demo's cache, in bytes: several times its
+	// data, and nothing to a laptop.
+	demoCache = 64 << 20
+	// demoTimeout is for connecting and fetching: here store, proxy and load
+	// share the same few cores, and a pause is nobody's failure.
+	demoTimeout = 2 * time.Second
+	// demoDrain leaves half of the second within which the demo ends to the
+	// rest of it.
+	demoDrain = 500 * time.Millisecond
+)
+
+// newDemoSidecar makes a sidecar in front of the fleet of the RCM, on
+// listeners of the demo's own.
+func newDemoSidecar(o demoOptions, rcm string, log *slog.Logger) (*sidecar, error) {
+	cfg := config.Default()
+	cfg.Listeners, cfg.Admin.Address = nil, ""
+	cfg.Upstream.Discovery, cfg.Upstream.Addresses = config.DiscoveryRCM, []string{rcm}
+	cfg.Upstream.ConnectTimeout, cfg.Upstream.FetchTimeout = demoTimeout, demoTimeout
+	cfg.Cache.MaxBytes = demoCache
+	cfg.Cache.MaxAge, cfg.Cache.NegativeMaxAge = o.maxAge, o.maxAge/2
+	cfg.DrainTimeout = demoDrain
+
+	listener, err := listenFrom(o.listen, o.listenFixed)
+	if err != nil {
+		return nil, fmt.Errorf("listen for clients (--listen names another address): %w", err)
+	}
+	adminListener, err := listenFrom(o.admin, o.adminFixed)
+	if err != nil {
+		_ = listener.Close()
+		return nil, fmt.Errorf("listen for the metrics (--admin names another address): %w", err)
+	}
+	s, err := newSidecar(cfg, log)
+	if err != nil {
+		_ = listener.Close()
+		_ = adminListener.Close()
+		return nil, err
+	}
+	s.listeners, s.adminListener = []net.Listener{listener}, adminListener
+	return s, nil
+}
+
+// demoPorts is how many ports are tried for a free one.
+const demoPorts = 100
+
+// listenFrom opens address, or one of the ports that follow it unless it is
+// fixed.
+func listenFrom(address string, fixed bool) (net.Listener, error) {
+	listener, first := net.Listen("tcp", address)
+	if first == nil || fixed {
+		return listener, first
+	}
+	host, portText, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, first
+	}
+	port, err := strconv.Atoi(portText)
+	if err != nil {
+		return nil, first
+	}
+	for i := 1; i < demoPorts; i++ {
+		if listener, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port+i))); err == nil {
+			return listener, nil
+		}
+	}
+	return nil, first
+}
+
+func (d *demonstration) address() string { return d.sidecar.listeners[0].Addr().String() }
+
+// run serves, and shows how it goes. It ends in the opposite order of its
+// beginning, so that the load's last requests still find the proxy.
+func (d *demonstration) run(ctx context.Context) error {
+	var err error
+	if d.latencies, err = demo.NewLatencies(d.sidecar.proxy.Latency()); err != nil {
+		return err
+	}
+	failed := make(chan error, 2) // of proxy and load
+	serving, stopServing := context.WithCancel(context.Background())
+	var served sync.WaitGroup
+	served.Go(func() {
+		if err := d.sidecar.run(serving); err != nil {
+			failed <- err
+		}
+	})
+	defer served.Wait()
+	defer stopServing()
+	if err := d.awaitStore(ctx); err != nil {
+		return err
+	}
+	d.introduce()
+	loading, stopLoading := context.WithCancel(ctx)
+	defer stopLoading()
+	var loaded sync.WaitGroup
+	if !d.options.noLoad {
+		loaded.Go(func() {
+			if err := d.load.Run(loading); err != nil {
+				failed <- err
+			}
+		})
+	}
+	begin, err := d.watch(ctx, failed)
+	stopLoading()
+	loaded.Wait()
+	return errors.Join(err, d.summarize(begin))
+}
+
+// awaitStore waits until the proxy has found the fleet: before that a miss
+// would be an error.
+func (d *demonstration) awaitStore(ctx context.Context) error {
+	const (
+		patience = 10 * time.Second // for a machine that is very busy
+		interval = 5 * time.Millisecond
+	)
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		if t, _ := d.sidecar.upstream.Topology(); t != nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return fmt.Errorf("the proxy has not found the fleet behind the RCM at %s within %v", d.fleet.RCM(), patience)
+			}
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+// introduce says what runs, and what to try.
+func (d *demonstration) introduce() {
+	topology := d.fleet.Topology()
+	_, port, _ := net.SplitHostPort(d.address())
+	_, rcmPort, _ := net.SplitHostPort(d.fleet.RCM())
+	metrics := "http://" + d.sidecar.adminListener.Addr().String() + "/metrics"
+	entity, features := d.data.Example()
+	var ids, names []string
+	for _, f := range features {
+		ids, names = append(ids, f.ID), append(names, f.Name)
+	}
+	d.screen.Print(fmt.Sprintf(`fsproxy demo: %d fetchers (%d shards) hold %d features of %d entities, all in this process.
+
+  proxy    %s
+  RCM      %s
+  metrics  %s
+
+Try in another terminal:
+  redis-cli -p %s HMGET %s %s
+      (%s)
+  redis-cli -p %s HGETALL %s
+  redis-cli -p %s INFO
+  redis-cli -p %s CLUSTER SLOTS
+  curl -s %s | grep ^fsproxy_
+
+`, len(topology.Nodes()), len(topology.Shards), d.features, d.data.Entities(), d.address(), d.fleet.RCM(), metrics,
+		port, entity, strings.Join(ids, " "), strings.Join(names, ", "), port, entity, port, rcmPort, metrics))
+	if !d.options.noLoad {
+		d.screen.Print(fmt.Sprintf("%d models ask for features now. ", d.data.Models()))
+	}
+	d.screen.Print("Ctrl-C ends the demo.\n\n" + demo.Heading + "\n")
+}
+
+// watch shows a line again and again until the demo's time is over, ctx ends,
+// or something fails. begin is the reading that it started from.
+func (d *demonstration) watch(ctx context.Context, failed <-chan error) (begin demo.Reading, err error) {
+	if d.options.duration > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, d.options.duration)
+		defer cancel()
+	}
+	ticker := time.NewTicker(d.screen.Interval())
+	defer ticker.Stop()
+	if begin, err = d.read(); err != nil {
+		return begin, err
+	}
+	before := begin
+	for {
+		select {
+		case <-ctx.Done():
+			return begin, nil
+		case err := <-failed:
+			return begin, err
+		case <-ticker.C:
+		}
+		now, err := d.read()
+		if err != nil {
+			return begin, err
+		}
+		d.screen.Show(demo.Row(before, now))
+		before = now
+	}
+}
+
+// read takes the proxy's counts. What failed is counted by the load: it sees
+// what clients see.
+func (d *demonstration) read() (demo.Reading, error) {
+	histograms, err := d.latencies.Read()
+	if err != nil {
+		return demo.Reading{}, err
+	}
+	r := demo.Reading{At: time.Now(), Hit: histograms["hit"], Miss: histograms["miss"].Plus(histograms["mixed"])}
+	counts := d.sidecar.proxy.Stats()
+	counts.Outcomes(func(command, outcome string, n uint64) {
+		if command != "hmget" {
+			return
+		}
+		r.HMGETs += n
+		if outcome == "hit" {
+			r.Hits = n
+		}
+	})
+	r.Errors, _ = d.load.Errors()
+	held := d.sidecar.cache.Stats()
+	r.Bytes, r.Rows = held.Bytes, held.Rows
+	return r, nil
+}
+
+// summarize says how it went since begin.
+func (d *demonstration) summarize(begin demo.Reading) error {
+	end, err := d.read()
+	if err != nil {
+		return err
+	}
+	d.screen.Print(demo.Summary(begin, end))
+	if n, first := d.load.Errors(); n > 0 {
+		return fmt.Errorf("%d HMGETs were answered with an error, the first with %q", n, first)
+	}
+	return nil
+}

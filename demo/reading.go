@@ -1,0 +1,28 @@
+package demo
+
+import "time"
+
+// Reading is what the proxy has counted since its start, and what it holds.
+type Reading struct {
+	At     time.Time
+	HMGETs uint64 // answered
+	Hits   uint64 // of these, whole from memory
+	Errors uint64 // of these, with an error
+
+	Hit  Histogram // how long hits took
+	Miss Histogram // how long those took of which something was fetched
+
+	Bytes int64 // of the cache
+	Rows  int64
+}
+
+// since is what was counted from an earlier reading to r.
+func (r Reading) since(earlier Reading) (change Reading, took time.Duration) {
+	change = r
+	change.HMGETs -= earlier.HMGETs
+	change.Hits -= earlier.Hits
+	change.Errors -= earlier.Errors
+	change.Hit = r.Hit.minus(earlier.Hit)
+	change.Miss = r.Miss.minus(earlier.Miss)
+	return change, r.At.Sub(earlier.At)
+}

@@ -1,0 +1,100 @@
+package demo
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Heading names the columns of Row.
+const Heading = "  HMGET/s    hits   hit p50     p99   miss p50     p99      cache     rows"
+
+// Row says what happened between two readings, and what the cache holds at the
+// later one.
+func Row(earlier, later Reading) string {
+	change, took := later.since(earlier)
+	row := fmt.Sprintf("%9s  %6s  %8s %7s   %8s %7s  %9s %8s",
+		grouped(perSecond(change.HMGETs, took)), percent(change.Hits, change.HMGETs),
+		quantile(change.Hit, 0.50), quantile(change.Hit, 0.99),
+		quantile(change.Miss, 0.50), quantile(change.Miss, 0.99),
+		mebibytes(later.Bytes), grouped(later.Rows))
+	if change.Errors > 0 {
+		row += "  " + grouped(change.Errors) + " errors"
+	}
+	return row
+}
+
+// Summary says in two lines what happened between two readings.
+func Summary(earlier, later Reading) string {
+	change, took := later.since(earlier)
+	return fmt.Sprintf("%.1f s: %s HMGETs (%s a second), %s of them answered from memory, %s with an error\n"+
+		"hits took %s at the median, %s at p99; misses %s and %s; the cache holds %s rows in %s\n",
+		took.Seconds(), grouped(change.HMGETs), grouped(perSecond(change.HMGETs, took)),
+		percent(change.Hits, change.HMGETs), orNone(change.Errors),
+		quantile(change.Hit, 0.50), quantile(change.Hit, 0.99),
+		quantile(change.Miss, 0.50), quantile(change.Miss, 0.99),
+		grouped(later.Rows), mebibytes(later.Bytes))
+}
+
+// nothing stands where there is nothing to tell.
+const nothing = "-"
+
+func quantile(h Histogram, q float64) string {
+	d, ok := h.Quantile(q)
+	if !ok {
+		return nothing
+	}
+	return short(d)
+}
+
+// short gives a duration in two digits or so.
+func short(d time.Duration) string {
+	switch {
+	case d < 10*time.Microsecond:
+		return fmt.Sprintf("%.1fµs", float64(d)/float64(time.Microsecond))
+	case d < time.Millisecond:
+		return fmt.Sprintf("%dµs", d/time.Microsecond)
+	case d < 10*time.Millisecond:
+		return fmt.Sprintf("%.1fms", float64(d)/float64(time.Millisecond))
+	default:
+		return fmt.Sprintf("%dms", d/time.Millisecond)
+	}
+}
+
+func percent(part, whole uint64) string {
+	if whole == 0 {
+		return nothing
+	}
+	return fmt.Sprintf("%.1f%%", 100*float64(part)/float64(whole))
+}
+
+func perSecond(n uint64, took time.Duration) uint64 {
+	if took <= 0 {
+		return 0
+	}
+	return uint64(float64(n)/took.Seconds() + 0.5)
+}
+
+func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
+
+func orNone(n uint64) string {
+	if n == 0 {
+		return "none"
+	}
+	return grouped(n)
+}
+
+// grouped writes a number that is not negative with a comma before each three
+// digits.
+func grouped[N int | int64 | uint64](n N) string {
+	digits := strconv.FormatUint(uint64(n), 10)
+	var b strings.Builder
+	for i, c := range digits {
+		if i > 0 && (len(digits)-i)%3 == 0 {
+			b.WriteByte(',')
+		}
+		b.WriteRune(c)
+	}
+	return b.String()
+}
