@@ -15,8 +15,9 @@ type CannedServer func(ctx context.Context, listener net.Listener, reply []byte)
 
 // Canned is the server behind `bench canned`. What it costs is what a connection
 // loop costs that does nothing for a request, so the proxy's cost beyond it is
-// what looking up costs. The program may put its own connection loop here; the
-// one here is the least that Go can do.
+// what looking up costs. The program puts the proxy's own connection loop here,
+// which tells a known request by all of its bytes; the one in this package, used
+// where nothing else is set, looks at little more than lengths.
 var Canned CannedServer = serveCanned
 
 // CannedReply is the reply to an HMGET of fields values of bytes each.

@@ -345,7 +345,13 @@ type Stats struct {
 
 // Stats reads the cache's figures. It takes each shard's lock for a moment.
 func (c *Cache) Stats() Stats {
-	s := Stats{
+	// The shards first: telling its size has a shard evict what is over its bound.
+	bytes := int64(0)
+	for _, shard := range c.shards {
+		bytes += int64(shard.WeightedSize())
+	}
+	return Stats{
+		Bytes:     bytes,
 		MaxBytes:  c.cfg.MaxBytes,
 		Rows:      c.stats.rows.Load(),
 		Fields:    c.stats.fields.Load(),
@@ -354,8 +360,4 @@ func (c *Cache) Stats() Stats {
 		Oversized: c.stats.oversized.Load(),
 		HeldDown:  c.stats.heldDown.Load(),
 	}
-	for _, shard := range c.shards {
-		s.Bytes += int64(shard.WeightedSize())
-	}
-	return s
 }

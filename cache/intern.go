@@ -194,13 +194,14 @@ func (in *Interner) grow(a, b *layout) *layout {
 		a, b = b, a
 	}
 	from, with := a.widest(), b
-	if from.merges >= maxMerges {
+	both := from.merges >= maxMerges
+	if both {
 		with = b.widest()
 	}
 	if to := in.layout(union(from.features, with.features)); to != nil {
 		to.merges = max(to.merges, from.merges+1)
 		from.grown.Store(to)
-		if with != b {
+		if both {
 			in.join(with, from, to)
 		}
 		return to

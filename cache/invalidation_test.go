@@ -193,7 +193,7 @@ var (
 		},
 	}
 	replicaEvents = []event{func(w *race) { w.replica = w.primary }}
-	tickEvents = []event{advance, advance, advance}
+	tickEvents    = []event{advance, advance, advance}
 )
 
 func advance(w *race) {

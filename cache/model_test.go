@@ -329,6 +329,7 @@ func bulkValue(b []byte) (string, bool) {
 
 func (s *stage) checkCounts(t *testing.T) {
 	t.Helper()
+	s.settled()
 	rows, fields := int64(0), int64(0)
 	for _, shard := range s.shards {
 		for _, r := range shard.All() {
@@ -336,7 +337,7 @@ func (s *stage) checkCounts(t *testing.T) {
 			fields += int64(r.present())
 		}
 	}
-	if got := s.Stats(); got.Rows != rows || got.Fields != fields {
+	if got := s.settled(); got.Rows != rows || got.Fields != fields {
 		t.Fatalf("%d rows of %d values are counted, %d of %d are there", got.Rows, got.Fields, rows, fields)
 	}
 }
@@ -365,11 +366,11 @@ func TestRandomUseIsAsTheModelHasIt(t *testing.T) {
 			}
 		}
 		s.checkCounts(t)
-		if n := s.Replaced.Load() + s.Stats().Evictions; n != 0 {
+		if n := s.Replaced.Load() + s.settled().Evictions; n != 0 {
 			t.Fatalf("%d rows were replaced or evicted although there is room", n)
 		}
 		s.InvalidateAll(0)
-		if got := s.Stats(); got.Rows != 0 || got.Fields != 0 || got.Bytes != 0 {
+		if got := s.settled(); got.Rows != 0 || got.Fields != 0 || got.Bytes != 0 {
 			t.Fatalf("left after all was dropped: %+v", got)
 		}
 	})
@@ -394,7 +395,7 @@ func TestRandomUseWithinTightBoundsServesNothingStale(t *testing.T) {
 			s.step()
 			s.checkSound(t, s.pick(s.entities), s.projections[s.rnd.IntN(len(s.projections))])
 		}
-		if got := s.Stats(); got.Bytes > got.MaxBytes {
+		if got := s.settled(); got.Bytes > got.MaxBytes {
 			t.Fatalf("%d bytes of at most %d", got.Bytes, got.MaxBytes)
 		}
 		s.checkCounts(t)

@@ -67,8 +67,12 @@ func (r rig) mustProject(names ...string) *Projection {
 // fill has the values of positions fetched since tick began; an empty value
 // stands for nil.
 func (r rig) fill(entity string, p *Projection, began Tick, positions []int32, values ...string) {
+	r.Fill([]byte(entity), fetched(p, began, positions, values...), resp.V2)
+}
+
+func fetched(p *Projection, began Tick, positions []int32, values ...string) *Fetched {
 	frame, ends := frameOf(values, resp.V2)
-	r.Fill([]byte(entity), &Fetched{Projection: p, Positions: positions, Frame: frame, Ends: ends, Began: began}, resp.V2)
+	return &Fetched{Projection: p, Positions: positions, Frame: frame, Ends: ends, Began: began}
 }
 
 // fillAll is fill for all positions of p.
@@ -95,6 +99,14 @@ func (r rig) want(entity string, p *Projection, now Tick, values ...string) {
 	if got := r.get(entity, p, now); got != want {
 		r.t.Fatalf("%q at tick %d: got %q, want %q", entity, now, got, want)
 	}
+}
+
+// settled is Stats when all that goes on behind the scenes is done.
+func (r rig) settled() Stats {
+	for _, shard := range r.shards {
+		shard.CleanUp()
+	}
+	return r.Stats()
 }
 
 func positions(n int) []int32 {

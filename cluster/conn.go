@@ -29,9 +29,24 @@ const (
 	// hungAfter is how many fetch timeouts the oldest fetch may be overdue
 	// before the connection is taken for dead.
 	hungAfter = 10
+	// maxInFlight bounds the fetches of a connection that were not answered, in
+	// number, the late ones included: 16 times what the proxy lets one client
+	// have, and 30,000 a second while a fetcher hangs for 11 fetch timeouts of
+	// 50 ms.
+	maxInFlight = 16 << 10
+	// expiries is how often at most, in a fetch timeout, a connection looks for
+	// fetches past their deadline, so that thousands of deadlines that lie close
+	// together do not each cost a look at all of them. An owner may be told a
+	// 32nd of the timeout late for it.
+	expiries = 32
 )
 
-var errClosed = errors.New("fsproxy is stopping")
+var (
+	errClosed   = errors.New("fsproxy is stopping")
+	errLeft     = errors.New("the node left the topology")
+	errNonsense = errors.New("what it sends is no reply")
+	errTooMany  = fmt.Errorf("%d fetches already wait for its answer", maxInFlight)
+)
 
 // conn is one pipelined connection to a fetcher, dialled when first needed.
 // Replies come in the order of requests. All of its state is under mu.
@@ -41,15 +56,20 @@ type conn struct {
 
 	mu       sync.Mutex
 	state    connState
+	leaving  bool // takes no more fetches, and ends when it has answered those it has
+	probing  bool // dialled after a failure: no fetch goes here before it is up
 	nc       net.Conn
+	dialled  time.Time
+	answered bool // since it was dialled
 	out      *wire.Output
-	queued   []byte // requests waiting for the dial
-	inflight ring   // in the order of their requests
+	queued   int  // bytes of the requests that wait for the dial
+	inflight ring // in the order of their requests
 	backoff  time.Duration
 	retryAt  time.Time // while state is connDown
+	cause    error     // why this side ended the connection, if it did
 	lastErr  error     // of the last dial or connection
 	timer    *time.Timer
-	armedFor time.Time // the deadline that timer runs for; zero: it does not run
+	armedFor time.Time // when timer fires; zero: it does not run
 }
 
 type connState uint8
@@ -62,32 +82,26 @@ const (
 	connClosed
 )
 
-// failing tells whether the connection is down and not yet due for a dial.
+// failing tells whether fetches should go elsewhere. One that failed and is due
+// for another try is dialled, and gets fetches when it is up, not before, so
+// that none is lost to find out whether a fetcher is back.
 func (c *conn) failing(now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.state == connClosed || c.state == connDown && now.Before(c.retryAt)
+	if c.state == connDown && !now.Before(c.retryAt) {
+		c.dial(true)
+	}
+	return c.leaving || c.state == connClosed || c.state == connDown || c.state == connDialing && c.probing
 }
 
-// send takes over fetches and writes their requests as one. Those that cannot
-// be sent are returned with the reason.
+// send takes over fetches and writes their requests as one. An error says why
+// none of them could be sent.
 func (c *conn) send(batch []*Fetch, request []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
-	switch c.state {
-	case connClosed:
-		return errClosed
-	case connDown:
-		if now.Before(c.retryAt) {
-			return c.lastErr
-		}
-		c.dial()
-	case connIdle:
-		c.dial()
-	}
-	if c.state == connDialing && len(c.queued)+len(request) > maxUnsent {
-		return fmt.Errorf("%d bytes of requests already wait for a connection", len(c.queued))
+	if err := c.ready(now, len(batch), len(request)); err != nil {
+		return err
 	}
 	for _, f := range batch {
 		f.fetcher, f.sent = c.fetcher, now
@@ -101,48 +115,81 @@ func (c *conn) send(batch []*Fetch, request []byte) error {
 	c.fetcher.outstanding.Add(int64(len(batch)))
 	c.fetcher.stats.Fetches.Add(uint64(len(batch)))
 	if c.state == connDialing {
-		c.queued = append(c.queued, request...)
+		c.queued += len(request) // put together anew when the dial is done
 		return nil
 	}
 	// An error closes the connection, and its reader gives back what is in
 	// flight, this batch included.
-	_ = c.out.Write(request)
+	if err := c.out.Write(request); err != nil && c.cause == nil {
+		c.cause = err
+	}
+	return nil
+}
+
+// ready sees to it that the connection is up or dialled, and can take fetches
+// with that many bytes of requests. Under mu.
+func (c *conn) ready(now time.Time, fetches, bytes int) error {
+	switch {
+	case c.state == connClosed || c.leaving:
+		if c.up.ctx.Err() != nil {
+			return errClosed
+		}
+		return errLeft
+	case c.state == connDown && now.Before(c.retryAt):
+		return c.lastErr
+	case c.inflight.len()+fetches > maxInFlight:
+		return errTooMany
+	case c.queued+bytes > maxUnsent:
+		return fmt.Errorf("%d bytes of requests already wait for a connection", c.queued)
+	case c.state == connIdle || c.state == connDown:
+		c.dial(c.state == connDown)
+	}
 	return nil
 }
 
 // dial starts the goroutine that connects and then reads. Under mu.
-func (c *conn) dial() {
-	c.state = connDialing
-	c.up.wg.Go(c.run)
+func (c *conn) dial(probe bool) {
+	c.state, c.probing, c.dialled = connDialing, probe, time.Now()
+	c.up.wg.Go(func() { c.run(probe) })
 }
 
 // run connects, reads until the connection ends, and gives back what was in
 // flight.
-func (c *conn) run() {
-	nc, err := c.up.dialReader(c.up.ctx, c.fetcher.addr)
-	served := err == nil
-	if served {
+func (c *conn) run(probe bool) {
+	nc, err := c.up.dialReader(c.up.ctx, c.fetcher.addr, probe)
+	if err == nil {
 		err = c.serve(nc)
 	}
 	c.mu.Lock()
-	lost := c.inflight.takeAll()
+	if c.cause != nil {
+		err = c.cause
+	}
+	lost, out := c.inflight.takeAll(), c.out
+	sane := c.answered && c.cause == nil && !errors.Is(err, errNonsense)
+	idle := sane && len(lost) == 0
 	switch {
 	case c.up.ctx.Err() != nil:
 		c.state, err = connClosed, errClosed
-	case served && len(lost) == 0:
+	case c.leaving:
+		c.state = connClosed
+	case idle:
 		c.state = connIdle // the other side closed an idle connection: no harm
+	case sane && time.Since(c.dialled) > lastBackoff:
+		c.state, c.retryAt = connDown, time.Now() // worth a try at once, but not over and over
 	default:
 		c.state = connDown
 		c.backoff = min(max(2*c.backoff, firstBackoff), lastBackoff)
 		c.retryAt = time.Now().Add(c.backoff/2 + rand.N(c.backoff/2+1))
 	}
 	c.lastErr = err
-	c.nc, c.out, c.queued = nil, nil, nil
+	c.nc, c.out, c.queued, c.cause, c.answered = nil, nil, 0, nil, false
 	c.disarm()
 	c.mu.Unlock()
+	if out != nil {
+		out.Wait() // it is closed, and nobody finds it any more
+	}
 
 	c.fetcher.outstanding.Add(int64(-len(lost)))
-	c.fetcher.stats.Errors.Add(1)
 	var done flushers
 	for _, e := range lost {
 		if e.fetch != nil {
@@ -150,11 +197,14 @@ func (c *conn) run() {
 		}
 	}
 	done.flush()
-	c.up.noticed(c.fetcher.addr, err)
+	if !idle && c.up.ctx.Err() == nil {
+		c.fetcher.stats.Errors.Add(1)
+		c.up.noticed(c.fetcher.addr, err)
+	}
 }
 
-// serve sends what was queued during the dial, and reads replies until the
-// connection ends.
+// serve sends what waited for the dial, and reads replies until the connection
+// ends.
 func (c *conn) serve(nc net.Conn) error {
 	stop := context.AfterFunc(c.up.ctx, func() { _ = nc.Close() })
 	defer stop()
@@ -162,14 +212,30 @@ func (c *conn) serve(nc net.Conn) error {
 	c.mu.Lock()
 	c.nc, c.out = nc, wire.NewOutput(nc, maxUnsent)
 	c.state = connUp
-	out, queued := c.out, c.queued
-	c.queued = nil
-	_ = out.Write(queued)
+	if err := c.out.Write(c.waiting()); err != nil {
+		c.cause = err
+	}
+	if c.leaving && c.inflight.len() == 0 {
+		_ = nc.Close()
+	}
 	c.mu.Unlock()
-	defer out.Wait()
-	err := c.read(nc)
-	_ = nc.Close()
-	return err
+	return c.read(nc)
+}
+
+// waiting returns the requests of the fetches that wait for the dial. Those that
+// were told of a time-out meanwhile are dropped. Under mu.
+func (c *conn) waiting() []byte {
+	requests := make([]byte, 0, c.queued)
+	all := c.inflight.takeAll()
+	for _, e := range all {
+		if e.fetch != nil {
+			requests = appendRequest(requests, e.fetch)
+			c.inflight.push(e)
+		}
+	}
+	c.fetcher.outstanding.Add(int64(c.inflight.len() - len(all)))
+	c.queued = 0
+	return requests
 }
 
 // read gives out replies until the connection fails.
@@ -194,7 +260,7 @@ func (c *conn) read(nc net.Conn) error {
 		for start < end {
 			n, err := framer.Next(buf[start:end])
 			if err != nil {
-				return fmt.Errorf("read a reply: %w", err)
+				return fmt.Errorf("%w: %w", errNonsense, err)
 			}
 			if n == 0 {
 				break
@@ -234,7 +300,7 @@ func (c *conn) reply(frame []byte, done *flushers) error {
 	e := c.inflight.front()
 	if e == nil {
 		c.mu.Unlock()
-		return errors.New("a reply came that nobody asked for")
+		return fmt.Errorf("%w: a reply came that nobody asked for", errNonsense)
 	}
 	if e.skip > 0 {
 		e.skip--
@@ -243,7 +309,10 @@ func (c *conn) reply(frame []byte, done *flushers) error {
 	}
 	f := e.fetch
 	c.inflight.pop()
-	c.backoff = 0
+	c.backoff, c.answered = 0, true
+	if c.leaving && c.inflight.len() == 0 {
+		_ = c.nc.Close()
+	}
 	c.mu.Unlock()
 	c.fetcher.outstanding.Add(-1)
 	if f == nil {
@@ -256,7 +325,7 @@ func (c *conn) reply(frame []byte, done *flushers) error {
 	return nil
 }
 
-// arm sees to it that the timer runs for deadline or an earlier one. Under mu.
+// arm sees to it that the timer fires at deadline or earlier. Under mu.
 func (c *conn) arm(deadline, now time.Time) {
 	if !c.armedFor.IsZero() && !deadline.Before(c.armedFor) {
 		return
@@ -279,30 +348,32 @@ func (c *conn) disarm() {
 }
 
 // expire tells the owners of fetches past their deadline. Their places in line
-// stay, for the replies that may still come.
+// stay, for the replies that may still come, but not for ever.
 func (c *conn) expire() {
 	now := time.Now()
-	var late []*Fetch
-	var next time.Time // the earliest deadline of the others
 	c.mu.Lock()
 	c.armedFor = time.Time{}
-	for i := range c.inflight.len() {
-		e := c.inflight.at(i)
-		switch {
-		case e.fetch == nil:
-		case !e.fetch.deadline.After(now):
-			late = append(late, e.fetch)
-			e.late, e.fetch = e.fetch.deadline, nil
-		case next.IsZero() || e.fetch.deadline.Before(next):
-			next = e.fetch.deadline
+	late, next := c.overdue(now)
+	if e := c.inflight.front(); e != nil && e.fetch == nil && c.nc != nil && c.cause == nil {
+		hung := e.late.Add(hungAfter * c.up.cfg.FetchTimeout)
+		if !hung.After(now) {
+			c.cause = fmt.Errorf("it hangs: no answer within %s", now.Sub(e.late)+c.up.cfg.FetchTimeout)
+			_ = c.nc.Close() // its reader ends, and run gives back the rest
+		} else if next.IsZero() || hung.Before(next) {
+			next = hung
 		}
 	}
-	if e := c.inflight.front(); e != nil && e.fetch == nil && c.nc != nil &&
-		now.Sub(e.late) > hungAfter*c.up.cfg.FetchTimeout {
-		_ = c.nc.Close() // its reader ends, and run gives back the rest
-	}
 	if !next.IsZero() {
+		if soonest := now.Add(c.up.cfg.FetchTimeout / expiries); next.Before(soonest) {
+			next = soonest
+		}
 		c.arm(next, now)
+	}
+	if len(late) > 0 {
+		// Close waits for the owners to be told. The connection's own goroutine
+		// is still counted, having not emptied the line, so this adds to no zero.
+		c.up.wg.Add(1)
+		defer c.up.wg.Done()
 	}
 	c.mu.Unlock()
 
@@ -314,15 +385,35 @@ func (c *conn) expire() {
 	done.flush()
 }
 
-// close ends the connection when it has answered what is in flight, or at once
-// if it has nothing.
-func (c *conn) close() {
+// overdue takes the fetches past their deadline from their entries. next is the
+// earliest deadline of the others; zero: there are none. Under mu.
+func (c *conn) overdue(now time.Time) (late []*Fetch, next time.Time) {
+	for i := range c.inflight.len() {
+		e := c.inflight.at(i)
+		switch {
+		case e.fetch == nil:
+		case !e.fetch.deadline.After(now):
+			late = append(late, e.fetch)
+			e.late, e.fetch = e.fetch.deadline, nil
+		case next.IsZero() || e.fetch.deadline.Before(next):
+			next = e.fetch.deadline
+		}
+	}
+	return late, next
+}
+
+// leave lets the connection take no more fetches, and ends it when those in
+// flight are answered or given up: now, if there are none.
+func (c *conn) leave() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.nc != nil {
-		_ = c.nc.Close()
-	}
-	if c.state == connIdle || c.state == connDown {
+	c.leaving = true
+	switch c.state {
+	case connIdle, connDown:
 		c.state = connClosed
+	case connUp:
+		if c.inflight.len() == 0 {
+			_ = c.nc.Close()
+		}
 	}
 }

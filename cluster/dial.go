@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"strings"
-	"time"
 
 	"github.com/fsproxy/fsproxy/resp"
 )
@@ -20,20 +19,35 @@ func (u *Upstream) Dial(ctx context.Context, addr string) (net.Conn, error) {
 }
 
 // dialReader is Dial for reads: a node of a Redis Cluster is told that reads
-// from a replica are wanted.
-func (u *Upstream) dialReader(ctx context.Context, addr string) (net.Conn, error) {
+// from a replica are wanted. A probe also has the node show that it answers.
+func (u *Upstream) dialReader(ctx context.Context, addr string, probe bool) (net.Conn, error) {
 	return u.connect(ctx, addr, func(nc net.Conn) error {
 		if err := u.authenticate(nc); err != nil {
 			return err
 		}
-		if v := u.view.Load(); v == nil || v.topology.Kind != Cluster {
-			return nil
+		if v := u.view.Load(); v != nil && v.topology.Kind == Cluster {
+			if _, err := Ask1(nc, "READONLY"); err != nil {
+				return fmt.Errorf("READONLY: %w", err)
+			}
 		}
-		if _, err := Ask1(nc, "READONLY"); err != nil {
-			return fmt.Errorf("READONLY: %w", err)
+		if probe {
+			return alive(nc)
 		}
 		return nil
 	})
+}
+
+// alive has the node answer something. An error will do (PING may be forbidden
+// to this user) unless it says that the node cannot answer reads now.
+func alive(nc net.Conn) error {
+	_, err := Ask1(nc, "PING")
+	var refusal refusal
+	if errors.As(err, &refusal) {
+		if kind, _ := Redirection([]byte(refusal), ""); kind != Elsewhere {
+			return nil
+		}
+	}
+	return err
 }
 
 func (u *Upstream) connect(ctx context.Context, addr string, greet func(net.Conn) error) (net.Conn, error) {
@@ -43,14 +57,19 @@ func (u *Upstream) connect(ctx context.Context, addr string, greet func(net.Conn
 	if err != nil {
 		return nil, err
 	}
-	if deadline, ok := ctx.Deadline(); ok {
-		_ = nc.SetDeadline(deadline)
+	stop := context.AfterFunc(ctx, func() { _ = nc.Close() })
+	err = greet(nc)
+	if !stop() {
+		err = context.Cause(ctx) // the connection was closed for it
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = fmt.Errorf("no answer within %s", u.cfg.ConnectTimeout)
+		}
 	}
-	if err := greet(nc); err != nil {
+	if err != nil {
 		_ = nc.Close()
 		return nil, fmt.Errorf("greet %s: %w", addr, err)
 	}
-	return nc, nc.SetDeadline(time.Time{})
+	return nc, nil
 }
 
 // authenticate presents the configured credentials, if any.
@@ -63,6 +82,9 @@ func (u *Upstream) authenticate(nc net.Conn) error {
 		args = []string{"AUTH", u.cfg.Username, u.cfg.Password}
 	}
 	if _, err := Ask1(nc, args...); err != nil {
+		if strings.Contains(err.Error(), u.cfg.Password) {
+			err = errors.New("refused, in words that repeat the password")
+		}
 		return fmt.Errorf("AUTH (see upstream.username and upstream.password_file): %w", err)
 	}
 	return nil
@@ -78,6 +100,11 @@ func dial(ctx context.Context, addr string, config *tls.Config) (net.Conn, error
 	}
 	return (&tls.Dialer{Config: config}).DialContext(ctx, network, addr)
 }
+
+// refusal is an error reply, without its "-".
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
 
 // Ask1 sends one request on a connection where nothing else is under way and
 // returns its whole reply. An error reply is an error.
@@ -104,9 +131,12 @@ func Ask1(nc net.Conn, args ...string) ([]byte, error) {
 		if end == 0 {
 			continue
 		}
-		if buf[0] == '-' {
-			return nil, errors.New(string(buf[1 : end-2]))
+		if end < len(buf) {
+			return nil, errors.New("more came than one reply")
 		}
-		return buf[:end], nil
+		if buf[0] == '-' {
+			return nil, refusal(buf[1 : end-2])
+		}
+		return buf, nil
 	}
 }

@@ -27,17 +27,17 @@ type FetcherStats struct {
 
 // conn is the connection whose turn it is, leaving out those that are down.
 func (f *fetcher) conn() *conn {
-	turn := int(f.next.Add(1))
+	turn := int(f.next.Add(1) % uint32(len(f.conns)))
 	now := time.Now()
 	for i := range f.conns {
 		if c := f.conns[(turn+i)%len(f.conns)]; !c.failing(now) {
 			return c
 		}
 	}
-	return f.conns[turn%len(f.conns)]
+	return f.conns[turn]
 }
 
-// down tells whether all its connections failed of late.
+// down tells whether no connection of it should be sent fetches.
 func (f *fetcher) down(now time.Time) bool {
 	for _, c := range f.conns {
 		if !c.failing(now) {
@@ -45,6 +45,14 @@ func (f *fetcher) down(now time.Time) bool {
 		}
 	}
 	return true
+}
+
+// leave lets go of it: its connections end when they have answered what they
+// were sent, and take no more.
+func (f *fetcher) leave() {
+	for _, c := range f.conns {
+		c.leave()
+	}
 }
 
 // choose picks the fetcher of a shard for the next fetch: of two drawn by

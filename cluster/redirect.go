@@ -3,6 +3,7 @@ package cluster
 import (
 	"bytes"
 	"net"
+	"strings"
 )
 
 // Whereto is what an error reply says about where its request belongs.
@@ -37,15 +38,17 @@ func Redirection(reply []byte, from string) (Whereto, string) {
 	if colon < 0 || colon == len(addr)-1 {
 		return Here, ""
 	}
-	host, port := string(addr[:colon]), string(addr[colon+1:])
-	if host == "" {
-		if host, _, _ = net.SplitHostPort(from); host == "" {
-			return Here, ""
-		}
+	host, port := strings.Trim(string(addr[:colon]), "[]"), string(addr[colon+1:])
+	if host == "" && CheckAddress(from) == nil {
+		host, _, _ = net.SplitHostPort(from)
+	}
+	to := net.JoinHostPort(host, port)
+	if host == "?" || CheckAddress(to) != nil {
+		return Here, "" // "?" is Redis' word for a host that it does not know
 	}
 	kind := Moved
 	if word[0] == 'A' {
 		kind = Ask
 	}
-	return kind, net.JoinHostPort(host, port)
+	return kind, to
 }

@@ -41,8 +41,9 @@ type Upstream struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // of the refresher and of the connections' goroutines
 
-	mu       sync.Mutex // protects fetchers and discoveryErr
+	mu       sync.Mutex // protects what follows
 	fetchers map[string]*fetcher
+	members  int // how many of fetchers the topology names; redirections named the others
 	// discoveryErr is why the topology could not be had or refreshed last time.
 	discoveryErr error
 
@@ -74,6 +75,11 @@ func NewUpstream(cfg Config) *Upstream {
 // fail.
 func (u *Upstream) Close() {
 	u.cancel()
+	u.mu.Lock()
+	for _, f := range u.fetchers {
+		f.leave() // none of its connections is dialled from now on
+	}
+	u.mu.Unlock()
 	u.wg.Wait()
 	u.discovery.Close()
 }
@@ -89,9 +95,18 @@ var errUncovered = errors.New("no fetcher serves the hash slot")
 func (u *Upstream) Send(batch []*Fetch) {
 	var done flushers
 	deadline := time.Now().Add(u.cfg.FetchTimeout)
-	leaving := batch[:0]
 	for _, f := range batch {
 		f.deadline = deadline
+	}
+	u.depart(batch, nil, &done)
+	done.flush()
+}
+
+// depart sends those of batch that can join no fetch in flight, not to avoid
+// where there is another. It changes the order of batch.
+func (u *Upstream) depart(batch []*Fetch, avoid *fetcher, done *flushers) {
+	leaving := batch[:0]
+	for _, f := range batch {
 		if u.flights.board(f) {
 			u.Joined.Add(1)
 			continue
@@ -101,17 +116,15 @@ func (u *Upstream) Send(batch []*Fetch) {
 	v := u.view.Load()
 	if v == nil {
 		for _, f := range leaving {
-			u.finish(f, nil, u.unreachable(), &done)
+			u.finish(f, nil, u.unreachable(), done)
 		}
-		done.flush()
 		return
 	}
 	for len(leaving) > 0 {
 		shard, group := 0, leaving
 		shard, group, leaving = v.splitFirst(leaving)
-		u.sendGroup(v, shard, group, &done)
+		u.sendGroup(v, shard, group, avoid, done)
 	}
-	done.flush()
 }
 
 // splitFirst moves the fetches of the first one's shard to the front.
@@ -135,7 +148,7 @@ func (v *view) shardOf(slot uint16) int {
 	return -1
 }
 
-func (u *Upstream) sendGroup(v *view, shard int, group []*Fetch, done *flushers) {
+func (u *Upstream) sendGroup(v *view, shard int, group []*Fetch, avoid *fetcher, done *flushers) {
 	if shard < 0 {
 		u.askRefresh()
 		for _, f := range group {
@@ -143,7 +156,7 @@ func (u *Upstream) sendGroup(v *view, shard int, group []*Fetch, done *flushers)
 		}
 		return
 	}
-	u.sendTo(choose(v.shards[shard], nil), group, done)
+	u.sendTo(choose(v.shards[shard], avoid), group, done)
 }
 
 // requests are buffers in which a batch's requests are put together.
@@ -154,10 +167,7 @@ func (u *Upstream) sendTo(to *fetcher, group []*Fetch, done *flushers) {
 	b := (*buf)[:0]
 	for _, f := range group {
 		f.tries++
-		if f.asking {
-			b = resp.AppendCommand(b, "ASKING")
-		}
-		b = append(b, f.Request...)
+		b = appendRequest(b, f)
 	}
 	err := to.conn().send(group, b)
 	if *buf = b; cap(b) <= 64<<10 {
@@ -172,31 +182,48 @@ func (u *Upstream) sendTo(to *fetcher, group []*Fetch, done *flushers) {
 	}
 }
 
-// maxTries is how often a fetch is sent: once, and once more to another fetcher
-// when the first could not answer at all; redirections have their own bound.
+func appendRequest(b []byte, f *Fetch) []byte {
+	if f.asking {
+		b = resp.AppendCommand(b, "ASKING")
+	}
+	return append(b, f.Request...)
+}
+
+// maxTries is how often a fetch is sent: once, and once more, to another fetcher
+// if there is one, when the first could not answer at all; redirections have
+// their own bound.
 const maxTries = 2
 
 // maxRedirects bounds a chase through a cluster that moves its slots.
 const maxRedirects = 5
 
-// failed tries f once more on another fetcher of its shard if there is time, or
-// gives up.
+// failed tries f once more if there is time, or gives up. The only fetcher of a
+// shard is tried again too: a connection that was lost says little of the next.
 func (u *Upstream) failed(f *Fetch, err error, done *flushers) {
+	if u.ctx.Err() == nil && f.tries < maxTries && time.Now().Before(f.deadline) {
+		if next := u.next(f); next != nil {
+			u.retry(f, next, done)
+			return
+		}
+	}
+	u.finish(f, nil, fetchError(f, err), done)
+}
+
+// next is the fetcher to ask after f.fetcher, which it may be; nil: nobody
+// serves the slot any more.
+func (u *Upstream) next(f *Fetch) *fetcher {
 	v := u.view.Load()
-	if u.ctx.Err() != nil || v == nil || f.tries >= maxTries || !time.Now().Before(f.deadline) {
-		u.finish(f, nil, fetchError(f, err), done)
-		return
+	if v == nil {
+		return nil
 	}
 	shard := v.shardOf(f.Slot)
 	if shard < 0 {
-		u.finish(f, nil, fetchError(f, err), done)
-		return
+		return nil
 	}
-	next := choose(v.shards[shard], f.fetcher)
-	if next == f.fetcher {
-		u.finish(f, nil, fetchError(f, err), done)
-		return
-	}
+	return choose(v.shards[shard], f.fetcher)
+}
+
+func (u *Upstream) retry(f *Fetch, next *fetcher, done *flushers) {
 	u.Retries.Add(1)
 	f.asking = false
 	u.sendTo(next, []*Fetch{f}, done)
@@ -206,8 +233,25 @@ func fetchError(f *Fetch, err error) error {
 	return fmt.Errorf("fetch from %s: %w", f.fetcher.addr, err)
 }
 
+// timedOut tells f's owner. Those that joined f later have time left, and are
+// asked for anew: nobody gets another's deadline.
 func (u *Upstream) timedOut(f *Fetch, done *flushers) {
-	u.finish(f, nil, fetchError(f, fmt.Errorf("no answer within %s", u.cfg.FetchTimeout)), done)
+	err := fetchError(f, fmt.Errorf("no answer within %s", u.cfg.FetchTimeout))
+	slow, joiners := f.fetcher, u.flights.land(f)
+	done.add(f.Owner.Done(nil, false, err))
+	now := time.Now()
+	again := joiners[:0]
+	for _, j := range joiners {
+		if u.ctx.Err() == nil && now.Before(j.deadline) {
+			again = append(again, j)
+			continue
+		}
+		done.add(j.Owner.Done(nil, true, err))
+	}
+	if len(again) > 0 {
+		u.Retries.Add(1)
+		u.depart(again, slow, done)
+	}
 }
 
 // answered gives out a reply, or follows where it points.
@@ -222,21 +266,27 @@ func (u *Upstream) answered(f *Fetch, reply []byte, done *flushers) {
 // the answer.
 func (u *Upstream) follow(f *Fetch, reply []byte, done *flushers) bool {
 	kind, addr := Redirection(reply, f.fetcher.addr)
-	switch {
-	case kind == Here || f.tries > maxRedirects:
+	if kind == Here || f.tries > maxRedirects {
 		return false
-	case kind == Elsewhere:
-		if f.tries >= maxTries {
+	}
+	if kind == Elsewhere {
+		next := u.next(f)
+		if f.tries >= maxTries || next == nil || next == f.fetcher {
 			return false
 		}
-		u.failed(f, fmt.Errorf("it answered %q", reply[1:len(reply)-2]), done)
+		u.retry(f, next, done)
 		return true
-	case kind == Moved:
+	}
+	if kind == Moved {
 		u.askRefresh()
+	}
+	to := u.stranger(addr)
+	if to == nil {
+		return false
 	}
 	u.Redirects.Add(1)
 	f.asking = kind == Ask
-	u.sendTo(u.fetcherAt(addr), []*Fetch{f}, done)
+	u.sendTo(to, []*Fetch{f}, done)
 	return true
 }
 
@@ -262,23 +312,44 @@ func (u *Upstream) unreachable() error {
 func (u *Upstream) fetcherAt(addr string) *fetcher {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	return u.known(addr)
+}
+
+// maxStrangers bounds the fetchers that a redirection named and the topology
+// did not yet; those that it still does not name go with the next refresh.
+const maxStrangers = 64
+
+// stranger is fetcherAt for an address that a redirection named; nil: it named
+// too many already.
+func (u *Upstream) stranger(addr string) *fetcher {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if _, ok := u.fetchers[addr]; !ok && len(u.fetchers) >= u.members+maxStrangers {
+		return nil
+	}
+	return u.known(addr)
+}
+
+// known is fetcherAt under mu.
+func (u *Upstream) known(addr string) *fetcher {
 	if f, ok := u.fetchers[addr]; ok {
 		return f
 	}
 	f := &fetcher{addr: addr}
-	for range u.cfg.Connections {
+	for range max(u.cfg.Connections, 1) {
 		f.conns = append(f.conns, &conn{up: u, fetcher: f})
+	}
+	if u.ctx.Err() != nil {
+		f.leave()
 	}
 	u.fetchers[addr] = f
 	return f
 }
 
-// noticed hears of each connection that ended.
+// noticed hears of each connection that failed.
 func (u *Upstream) noticed(addr string, err error) {
-	if u.ctx.Err() == nil {
-		u.log.Debug("connection to a fetcher ended", "fetcher", addr, "error", err)
-		u.askRefresh()
-	}
+	u.log.Debug("connection to a fetcher failed", "fetcher", addr, "error", err)
+	u.askRefresh()
 }
 
 // askRefresh wants the topology looked at before its time.
@@ -291,8 +362,13 @@ func (u *Upstream) askRefresh() {
 
 const (
 	// minRefresh keeps refreshes that failures ask for apart, so that a fleet
-	// in trouble is not asked for its topology by every pod all the time.
+	// in trouble is not asked for its topology by every pod all the time. The
+	// distance doubles, up to the refresh interval, while they find nothing new:
+	// a fetcher that stays dead is reason to look again, not to keep looking.
 	minRefresh = time.Second
+	// refreshJitter is by how much a refresh that was asked for is put off at
+	// most: all pods see the same failure in the same moment.
+	refreshJitter = 200 * time.Millisecond
 	// firstRetry and lastRetry bound the pause after a failed discovery while
 	// no topology is known.
 	firstRetry = 100 * time.Millisecond
@@ -302,47 +378,53 @@ const (
 // keepTopology finds the store and looks again on a jittered timer, when asked,
 // and after failures.
 func (u *Upstream) keepTopology() {
-	retry := firstRetry
-	for {
-		u.refreshOnce()
+	retry, distance := firstRetry, minRefresh
+	for woken := false; ; {
+		changed := u.refreshOnce()
 		interval := u.cfg.RefreshInterval
+		distance = min(2*distance, interval)
+		if changed || !woken {
+			distance = min(minRefresh, interval)
+		}
 		wait := interval - interval/5 + rand.N(2*interval/5+1)
 		refresh := u.refresh
 		if u.view.Load() == nil {
 			wait, refresh = retry/2+rand.N(retry/2+1), nil
 			retry = min(2*retry, lastRetry)
 		}
-		if !u.sleep(wait, refresh) {
+		var ok bool
+		if woken, ok = u.sleep(wait, distance, refresh); !ok {
 			return
 		}
 	}
 }
 
-// sleep waits, at least minRefresh if woken early. False: the end.
-func (u *Upstream) sleep(wait time.Duration, woken <-chan struct{}) bool {
-	earliest := time.Now().Add(min(wait, minRefresh))
+// sleep waits, at least for distance if woken. Not ok: the end.
+func (u *Upstream) sleep(wait, distance time.Duration, woken <-chan struct{}) (early, ok bool) {
+	earliest := time.Now().Add(distance)
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case <-u.ctx.Done():
-		return false
+		return false, false
 	case <-timer.C:
-		return true
+		return false, true
 	case <-woken:
 	}
-	timer.Reset(time.Until(earliest))
+	timer.Reset(max(time.Until(earliest), 0) + rand.N(refreshJitter))
 	select {
 	case <-u.ctx.Done():
-		return false
+		return true, false
 	case <-timer.C:
-		return true
+		return true, true
 	}
 }
 
-func (u *Upstream) refreshOnce() {
+// refreshOnce tells whether the topology is another than before.
+func (u *Upstream) refreshOnce() (changed bool) {
 	topology, err := u.discovery.Discover(u.ctx)
 	if u.ctx.Err() != nil {
-		return
+		return false
 	}
 	u.mu.Lock()
 	before := u.discoveryErr
@@ -353,7 +435,7 @@ func (u *Upstream) refreshOnce() {
 		if before == nil {
 			u.log.Warn("the store's topology cannot be read; retrying", "error", err)
 		}
-		return
+		return false
 	}
 	u.Refreshes.Add(1)
 	old := u.view.Load()
@@ -361,11 +443,13 @@ func (u *Upstream) refreshOnce() {
 		u.log.Info("found the store", "kind", topology.Kind.String(),
 			"shards", len(topology.Shards), "fetchers", len(topology.Nodes()), "version", topology.Version)
 	}
-	u.install(old, topology)
+	u.install(topology)
+	return old == nil || !old.topology.Equal(topology)
 }
 
-// install makes topology the one in use, and lets go of fetchers that left.
-func (u *Upstream) install(old *view, topology *Topology) {
+// install makes topology the one in use, and lets go of the fetchers that it
+// does not name.
+func (u *Upstream) install(topology *Topology) {
 	v := &view{topology: topology, shards: make([][]*fetcher, len(topology.Shards)), at: time.Now()}
 	stays := make(map[string]bool)
 	for i, shard := range topology.Shards {
@@ -375,21 +459,13 @@ func (u *Upstream) install(old *view, topology *Topology) {
 		}
 	}
 	u.view.Store(v)
-	if old != nil && old.topology.Equal(topology) {
-		return
-	}
 	u.mu.Lock()
-	var left []*fetcher
+	defer u.mu.Unlock()
+	u.members = len(stays)
 	for addr, f := range u.fetchers {
 		if !stays[addr] {
-			left = append(left, f)
 			delete(u.fetchers, addr)
-		}
-	}
-	u.mu.Unlock()
-	for _, f := range left {
-		for _, c := range f.conns {
-			c.close()
+			f.leave()
 		}
 	}
 }

@@ -1,15 +1,18 @@
 // Package demo is what `fsproxy demo` shows the proxy with: a feature store and
 // its clients, all in this process, with data made up from a seed.
 //
-//	features.go  the features of stores, consumers and drivers, and their values
-//	data.go      the entities, and how they get into the fleet
-//	models.go    what a dozen models ask for
-//	fleet.go     fetchers, and the RCM that tells where they are
-//	load.go      predictions, one pipeline of HMGETs each, at a steady rate
-//	reading.go   what the proxy has counted
-//	latency.go   percentiles from its histograms
-//	table.go     readings as text
-//	screen.go    a line that is rewritten in place
+//	features.go       the features of stores, consumers and drivers, and their values
+//	data.go           the entities, and how they get into the fleet
+//	models.go         what a dozen models ask for
+//	fleet.go          fetchers, and the RCM that tells where they are
+//	load.go           predictions, one pipeline of HMGETs each
+//	drawing.go        which models and entities they are for
+//	pace.go           how often
+//	reading.go        what the proxy has counted
+//	latency.go        percentiles from its histograms
+//	table.go          readings as text
+//	screen.go         a line that is rewritten in place
+//	introduction.go   what runs, and what to try
 //
 // The package does not know the proxy: it talks to it over a socket, and is
 // handed what it counts. The command line is cmd/fsproxy.

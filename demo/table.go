@@ -28,10 +28,14 @@ func Row(earlier, later Reading) string {
 // Summary says in two lines what happened between two readings.
 func Summary(earlier, later Reading) string {
 	change, took := later.since(earlier)
-	return fmt.Sprintf("%.1f s: %s HMGETs (%s a second), %s of them answered from memory, %s with an error\n"+
-		"hits took %s at the median, %s at p99; misses %s and %s; the cache holds %s rows in %s\n",
+	failed := "no errors"
+	if change.Errors > 0 {
+		failed = grouped(change.Errors) + " errors"
+	}
+	return fmt.Sprintf("%.1f s: %s HMGETs, %s a second, %s from memory, %s\n"+
+		"hits: p50 %s, p99 %s; misses: p50 %s, p99 %s; %s rows in %s\n",
 		took.Seconds(), grouped(change.HMGETs), grouped(perSecond(change.HMGETs, took)),
-		percent(change.Hits, change.HMGETs), orNone(change.Errors),
+		percent(change.Hits, change.HMGETs), failed,
 		quantile(change.Hit, 0.50), quantile(change.Hit, 0.99),
 		quantile(change.Miss, 0.50), quantile(change.Miss, 0.99),
 		grouped(later.Rows), mebibytes(later.Bytes))
@@ -77,13 +81,6 @@ func perSecond(n uint64, took time.Duration) uint64 {
 }
 
 func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
-
-func orNone(n uint64) string {
-	if n == 0 {
-		return "none"
-	}
-	return grouped(n)
-}
 
 // grouped writes a number that is not negative with a comma before each three
 // digits.

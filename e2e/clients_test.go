@@ -3,198 +3,290 @@
 package e2e
 
 import (
-	"bytes"
-	"encoding/json"
+	"context"
+	"errors"
+	"fmt"
 	"os"
-	"os/exec"
+	"path/filepath"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// driverSteps is what a driver in clients/ prints as its steps, whatever the
-// library: drivers turn what their library makes of a reply into plain JSON.
-const driverSteps = `{
-	"ping": true,
-	"hset": 2,
-	"hmget": ["1", "2", null],
-	"hmget again": ["1", "2", null],
-	"hset again": 0,
-	"hmget after hset": ["3", "2", null],
-	"hget": "3",
-	"hgetall": {"a": "3", "b": "2"},
-	"expire": 1,
-	"ttl is set": true,
-	"multi": [1, ["3", "2", "5"]],
-	"pipeline": [1, ["7", "3"], "7", 1, [null, "3"]],
-	"del": 1,
-	"hmget after del": [null, null, null]
-}`
+// clientEntities are what the drivers read; clientReads takes all of them and
+// the textEntity.
+var clientEntities = entityKind{prefix: "cl", features: 6, entities: 49}
 
-// Client libraries, each with its default settings, see a Redis.
+// textEntity holds values that a client could take for others.
+const textEntity = "cl_text"
 
-func TestDebianRedisPy(t *testing.T) {
-	python := needFile(t, debianPython, "Debian's python3")
-	checkDriver(t, "4.3.", nil, python, "-I", "clients/python/drive.py")
+var textValues = hash{
+	"empty":  "",
+	"spaces": " a b ",
+	"lines":  "two\r\nlines",
+	"utf8":   "naïve ✓",
+	"quotes": `"\`,
 }
 
-func TestCurrentRedisPy(t *testing.T) {
-	python := needFile(t, debianPython, "Debian's python3")
-	library := cached(t, "python", "the current redis-py")
-	checkDriver(t, "8.", []string{"PYTHONPATH=" + library}, python, "clients/python/drive.py")
+// clientHashes is what the stores hold for the drivers.
+func clientHashes() map[string]hash {
+	hashes := clientEntities.hashes()
+	hashes[textEntity] = textValues
+	return hashes
 }
 
-func TestIoredis(t *testing.T) {
-	needFile(t, "clients/node/node_modules/ioredis", "ioredis")
-	checkDriver(t, "6.", nil, needProgram(t, "node"), "clients/node/drive.mjs")
+// clientRead is one HMGET of the drivers.
+type clientRead struct {
+	key    string
+	fields []string
 }
 
-// checkDriver runs a driver against a proxy and compares what it printed.
-// version is how the library's version has to begin.
-func checkDriver(t *testing.T, version string, environment []string, program string, args ...string) {
+// clientReads are the HMGETs of the drivers: 50, with missing fields and
+// unknown entities among them.
+func clientReads() []clientRead {
+	reads := []clientRead{{textEntity, []string{"empty", "missing", "spaces", "lines", "utf8", "quotes"}}}
+	for i := range clientEntities.entities {
+		reads = append(reads, clientRead{clientEntities.key(i), clientEntities.projection()})
+	}
+	return reads
+}
+
+// writeReads writes the drivers' file of reads and returns its path.
+func writeReads(t testing.TB) string {
 	t.Helper()
-	host, port, _ := strings.Cut(startProxy(t, "auto", startStore(t).addr).addr, ":")
-	cmd := exec.CommandContext(t.Context(), program, append(args, host, port, "st_1")...)
-	cmd.WaitDelay = patience
-	cmd.Env = append(os.Environ(), environment...)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%v: %v\n%s%s", cmd.Args, err, out, stderr.Bytes())
+	var b strings.Builder
+	for _, r := range clientReads() {
+		b.WriteString(r.key + "\t" + strings.Join(r.fields, "\t") + "\n")
 	}
+	path := filepath.Join(t.TempDir(), "reads.tsv")
+	if err := os.WriteFile(path, []byte(b.String()), 0o600); err != nil {
+		t.Fatalf("writing the reads: %v", err)
+	}
+	return path
+}
 
-	var got struct {
-		Version string         `json:"version"`
-		Steps   map[string]any `json:"steps"`
+// readAnswers are the answers that a driver has to print whatever the store.
+func readAnswers() answers {
+	hashes := clientHashes()
+	var hmgets, hgets []any
+	for _, r := range clientReads() {
+		values := make([]any, len(r.fields))
+		for i, f := range r.fields {
+			if v, ok := hashes[r.key][f]; ok {
+				values[i] = v
+			}
+		}
+		hmgets = append(hmgets, values)
+		hgets = append(hgets, values[0])
 	}
-	if err := json.Unmarshal(out, &got); err != nil {
-		t.Fatalf("%v printed %q: %v", cmd.Args, out, err)
+	return answers{
+		"hmget":     hmgets,
+		"hget":      hgets,
+		"pipeline":  hmgets,
+		"pool":      []any{hmgets, hmgets, hmgets, hmgets},
+		"reconnect": hmgets[0],
 	}
-	if !strings.HasPrefix(got.Version, version) {
-		t.Errorf("the library is version %s, want %s…: run `make e2e-setup`", got.Version, version)
+}
+
+// writeAnswers are the answers that a driver has to print besides, where it
+// may write.
+func writeAnswers() answers {
+	return answers{
+		"hset":                   2.,
+		"hmget after hset":       []any{"1", "2", nil},
+		"hset again":             0.,
+		"hmget after hset again": []any{"3", "2", nil},
+		"hgetall":                map[string]any{"a": "3", "b": "2"},
+		"expire":                 1.,
+		"multi":                  []any{1., []any{"3", "2", "5"}},
+		"eval":                   "2",
+		"hmget after eval":       []any{"9", "2"},
+		"pubsub":                 "hello",
+		"del":                    1.,
+		"hmget after del":        []any{nil, nil, nil},
 	}
-	var want map[string]any
-	if err := json.Unmarshal([]byte(driverSteps), &want); err != nil {
-		t.Fatalf("driverSteps: %v", err)
+}
+
+// clientStore is what stands behind fsproxy: holding clientHashes, written
+// without fsproxy.
+type clientStore struct {
+	name     string
+	upstream string // address for discovery
+	writable bool
+}
+
+// startClientStores starts one store of each kind that fsproxy knows.
+func startClientStores(t *testing.T) []clientStore {
+	t.Helper()
+	single := startStore(t)
+	single.load(t, clientHashes())
+	cluster := startRedisCluster(t)
+	cluster.load(t, clientHashes())
+	fleet := startFleet(t)
+	fleet.load(t, clientHashes())
+	return []clientStore{
+		{"one Redis", single.addr, true},
+		{"Redis Cluster", cluster.nodes[0].addr, true},
+		{"fleet behind an RCM", startRCM(t, fleet.topology()).addr, false},
 	}
-	for step, answer := range want {
-		if !reflect.DeepEqual(got.Steps[step], answer) {
-			t.Errorf("%s: answered %v, want %v", step, got.Steps[step], answer)
+}
+
+// TestClients runs every driver of clientTable in every mode and protocol
+// version in front of every kind of store.
+func TestClients(t *testing.T) {
+	stores, reads := startClientStores(t), writeReads(t)
+	for _, c := range clientTable {
+		t.Run(c.title(), func(t *testing.T) {
+			t.Parallel()
+			for _, run := range c.runs() {
+				for _, s := range stores {
+					t.Run(fmt.Sprintf("%s/RESP%d/%s", run.mode, run.protocol, s.name), func(t *testing.T) {
+						t.Parallel()
+						c.check(t, run, s, reads)
+					})
+				}
+			}
+		})
+	}
+}
+
+// check runs the driver of c in front of one store.
+func (c clientLibrary) check(t *testing.T, run clientRun, s clientStore, reads string) {
+	d := c.driver(t)
+	p := startProxy(t, "auto", s.upstream)
+	host, port, _ := strings.Cut(p.addr, ":")
+	args := []string{c.name, host, port, run.mode, strconv.Itoa(run.protocol), reads}
+	want := readAnswers()
+	if s.writable {
+		// The stores are shared: a key that no other run writes.
+		args = append(args, "written through "+p.addr)
+		for check, answer := range writeAnswers() {
+			want[check] = answer
 		}
 	}
-	if len(got.Steps) != len(want) {
-		t.Errorf("the driver took %d steps, want %d: %v", len(got.Steps), len(want), got.Steps)
+	for _, check := range c.missing(run) {
+		delete(want, check)
+	}
+
+	got, err := d.run(t, args...)
+	if c.refuses != "" {
+		if err == nil || !strings.Contains(err.Error(), c.refuses) {
+			t.Fatalf("the client should end with %q, ended with: %v", c.refuses, err)
+		}
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.checkIdentity(t, got, run.protocol)
+	checkAnswers(t, got, want)
+	checkMemory(t, p, want)
+}
+
+// checkIdentity compares which library ran and which protocol version it
+// spoke, and takes the two out of got.
+func (c clientLibrary) checkIdentity(t *testing.T, got answers, protocol int) {
+	t.Helper()
+	if version, ok := got["version"].(string); !ok || version != c.version {
+		t.Errorf("the library is version %v, want %s: run `make e2e-setup`", got["version"], c.version)
+	}
+	if c.noClientInfo {
+		if got["protocol"] != nil {
+			t.Errorf("the driver says %v: the table says it cannot", got["protocol"])
+		}
+	} else if info := fmt.Sprint(got["protocol"]); !strings.Contains(info+" ", fmt.Sprintf(" resp=%d ", protocol)) {
+		t.Errorf("CLIENT INFO says %q, want resp=%d", info, protocol)
+	}
+	delete(got, "version")
+	delete(got, "protocol")
+}
+
+// checkAnswers compares what a driver printed.
+func checkAnswers(t *testing.T, got, want answers) {
+	t.Helper()
+	for check, answer := range want {
+		if where, g, w := firstDifference(got[check], answer); where != "none" {
+			t.Errorf("%s%s: answered %#v, want %#v", check, where, g, w)
+		}
+		delete(got, check)
+	}
+	for check, answer := range got {
+		t.Errorf("%s: answered %v, but the table says that the client has no such call", check, answer)
 	}
 }
 
-func TestGoRedis(t *testing.T) {
+// firstDifference returns where two answers differ, as indexes, and what is there;
+// "none" when they are equal.
+func firstDifference(got, want any) (where string, g, w any) {
+	gotAll, ok := got.([]any)
+	wantAll, both := want.([]any)
+	if ok && both && len(gotAll) == len(wantAll) {
+		for i := range wantAll {
+			if where, g, w := firstDifference(gotAll[i], wantAll[i]); where != "none" {
+				return fmt.Sprintf("[%d]%s", i, where), g, w
+			}
+		}
+		return "none", nil, nil
+	}
+	if reflect.DeepEqual(got, want) {
+		return "none", nil, nil
+	}
+	return "", got, want
+}
+
+// checkMemory fails the test when the reads after the first round did not come
+// from memory: a client that gets right values past the cache gains nothing.
+func checkMemory(t *testing.T, p *proxy, want answers) {
+	t.Helper()
+	again := 0
+	for check, times := range map[string]int{"pipeline": 1, "pool": 4} {
+		if _, ok := want[check]; !ok {
+			continue
+		}
+		for _, r := range clientReads() {
+			again += times * len(r.fields)
+		}
+	}
+	if counts := p.fields(t); counts.fromMemory() < again {
+		t.Errorf("of %d fields read again, %d came from memory: %v", again, counts.fromMemory(), counts)
+	}
+}
+
+// WATCH needs a connection of its own, which go-redis' pool gives.
+func TestGoRedisWatchSeesAWriteOfAnother(t *testing.T) {
 	p := startProxy(t, "auto", startStore(t).addr)
 	client := redis.NewClient(&redis.Options{Addr: p.addr})
 	t.Cleanup(func() { _ = client.Close() })
 	ctx, key := t.Context(), "st_1"
 
-	expect(t, "PING", client.Ping(ctx), "PONG")
-	expect(t, "HSET", client.HSet(ctx, key, "a", "1", "b", "2"), int64(2))
-	expect(t, "HMGET", client.HMGet(ctx, key, "a", "b", "c"), []any{"1", "2", nil})
-	expect(t, "HMGET again", client.HMGet(ctx, key, "a", "b", "c"), []any{"1", "2", nil})
-	expect(t, "HSET again", client.HSet(ctx, key, "a", "3"), int64(0))
-	expect(t, "HMGET after HSET", client.HMGet(ctx, key, "a", "b", "c"), []any{"3", "2", nil})
-	expect(t, "HGET", client.HGet(ctx, key, "a"), "3")
-	expect(t, "HGETALL", client.HGetAll(ctx, key), map[string]string{"a": "3", "b": "2"})
-	expect(t, "EXPIRE", client.Expire(ctx, key, time.Hour), true)
-
-	multi := client.TxPipeline()
-	inMulti, readInMulti := multi.HSet(ctx, key, "c", "5"), multi.HMGet(ctx, key, "a", "b", "c")
-	if _, err := multi.Exec(ctx); err != nil {
-		t.Errorf("MULTI/EXEC: %v", err)
+	replace := func(between func()) error {
+		return client.Watch(ctx, func(tx *redis.Tx) error {
+			between()
+			_, err := tx.TxPipelined(ctx, func(in redis.Pipeliner) error { return in.HSet(ctx, key, "a", "2").Err() })
+			return err
+		}, key)
 	}
-	expect(t, "HSET in MULTI", inMulti, int64(1))
-	expect(t, "HMGET in MULTI", readInMulti, []any{"3", "2", "5"})
-
-	pipe := client.Pipeline()
-	piped, readPiped, missing := pipe.HSet(ctx, key, "d", "7"), pipe.HMGet(ctx, key, "d", "a"), pipe.HMGet(ctx, key, "z")
-	if _, err := pipe.Exec(ctx); err != nil {
-		t.Errorf("pipeline: %v", err)
+	write := func() { mustHSet(ctx, t, client, key, "a", "1") }
+	if err := replace(write); !errors.Is(err, redis.TxFailedErr) {
+		t.Errorf("WATCH of a key that another wrote: %v, want %v", err, redis.TxFailedErr)
 	}
-	expect(t, "HSET in a pipeline", piped, int64(1))
-	expect(t, "HMGET in a pipeline", readPiped, []any{"7", "3"})
-	expect(t, "HMGET of a missing field", missing, []any{nil})
-
-	watched := client.Watch(ctx, func(tx *redis.Tx) error {
-		_, err := tx.TxPipelined(ctx, func(in redis.Pipeliner) error {
-			in.HSet(ctx, key, "a", "9")
-			return nil
-		})
-		return err
-	}, key)
-	if watched != nil {
-		t.Errorf("WATCH: %v", watched)
+	if got := client.HGet(ctx, key, "a").Val(); got != "1" {
+		t.Errorf("after a transaction that failed, a is %q, want 1", got)
 	}
-	expect(t, "HGET after WATCH", client.HGet(ctx, key, "a"), "9")
-	expect(t, "DEL", client.Del(ctx, key), int64(1))
-	expect(t, "HMGET after DEL", client.HMGet(ctx, key, "a", "b"), []any{nil, nil})
+	if err := replace(func() {}); err != nil {
+		t.Errorf("WATCH of a key that nobody wrote: %v", err)
+	}
+	if got := client.HGet(ctx, key, "a").Val(); got != "2" {
+		t.Errorf("after a transaction, a is %q, want 2", got)
+	}
 }
 
-// answer is a go-redis command that has been sent.
-type answer[T any] interface{ Result() (T, error) }
-
-// expect fails the test when a command of go-redis did not answer want.
-func expect[T any](t *testing.T, what string, command answer[T], want T) {
+func mustHSet(ctx context.Context, t testing.TB, client *redis.Client, key string, pairs ...any) {
 	t.Helper()
-	got, err := command.Result()
-	if err != nil || !reflect.DeepEqual(got, want) {
-		t.Errorf("%s: answered %v, %v, want %v", what, got, err, want)
-	}
-}
-
-// cliSession is a session of redis-cli as a person sees it.
-var cliSession = []struct{ command, prints string }{
-	{"PING", "PONG"},
-	{"HSET st_1 a 1 b 2", "(integer) 2"},
-	{"HMGET st_1 a b c", "1) \"1\"\n2) \"2\"\n3) (nil)"},
-	{"HMGET st_1 a b c", "1) \"1\"\n2) \"2\"\n3) (nil)"},
-	{"HSET st_1 a 3", "(integer) 0"},
-	{"HMGET st_1 a b c", "1) \"3\"\n2) \"2\"\n3) (nil)"},
-	{"HGET st_1 a", "\"3\""},
-	{"HLEN st_1", "(integer) 2"},
-	{"EXPIRE st_1 1000", "(integer) 1"},
-	{"MULTI", "OK"},
-	{"HSET st_1 c 5", "QUEUED"},
-	{"HMGET st_1 a c", "QUEUED"},
-	{"EXEC", "1) (integer) 1\n2) 1) \"3\"\n   2) \"5\""},
-	{"DEL st_1", "(integer) 1"},
-	{"HMGET st_1 a b c", "1) (nil)\n2) (nil)\n3) (nil)"},
-	{"HGETALL st_1", "(empty array)"},
-}
-
-func TestRedisCLI(t *testing.T) {
-	p := startProxy(t, "auto", startStore(t).addr)
-	_, port, _ := strings.Cut(p.addr, ":")
-	var commands, want strings.Builder
-	for _, step := range cliSession {
-		commands.WriteString(step.command + "\n")
-		want.WriteString(step.prints + "\n")
-	}
-	for _, protocol := range []string{"-2", "-3"} {
-		t.Run("RESP"+protocol[1:], func(t *testing.T) {
-			cmd := exec.CommandContext(t.Context(), needProgram(t, "redis-cli"), "-p", port, "--no-raw", protocol)
-			cmd.Stdin = strings.NewReader(commands.String())
-			out, err := cmd.CombinedOutput()
-			if err != nil {
-				t.Fatalf("redis-cli: %v\n%s", err, out)
-			}
-			expected := want.String()
-			if protocol == "-3" {
-				// HGETALL is a map there, and prints as one.
-				expected = strings.Replace(expected, "(empty array)", "(empty hash)", 1)
-			}
-			if got := string(out); got != expected {
-				t.Errorf("redis-cli printed\n%s\nwant\n%s", got, expected)
-			}
-		})
+	if err := client.HSet(ctx, key, pairs...).Err(); err != nil {
+		t.Fatalf("HSET %s: %v", key, err)
 	}
 }

@@ -30,11 +30,16 @@ const (
 	eofTimeout = time.Second
 )
 
-// client is one connection. Its reader goroutine owns all of it, except where
-// a field says otherwise.
+// client is one connection. Its reader owns all of it, except where a field says
+// otherwise. The reader is a goroutine of its own, or, where the connection is
+// polled, the poll's goroutine, which hands the client to one of its own for
+// whatever may wait (loop.go).
 type client struct {
 	server  *Server
-	nc      net.Conn
+	nc      net.Conn     // nil: polled
+	socket  *wire.Socket // nil: not polled
+	poll    *wire.Poll   // of socket
+	remote  string       // the other side, for logs
 	out     *wire.Output
 	replies *replies // shared with those who complete misses
 	session *session.Session
@@ -51,6 +56,10 @@ type client struct {
 	keys       [][]byte         // scratch: keys of a command
 	reads      uint             // reads so far
 
+	looping   bool          // the reader is the poll's goroutine: nothing may wait
+	lingering chan struct{} // not nil: what comes is dropped; closed at the end of it
+	concluded bool          // the end has begun; the poll's goroutine alone sets it
+
 	fetching atomic.Int64 // misses in flight
 	writing  atomic.Int64 // forwarded writes that were not answered yet
 
@@ -58,12 +67,16 @@ type client struct {
 	// opaque is where everything goes since a transaction changed the state of
 	// the store's connection in a way that cannot be followed from here.
 	opaque *tunnel
+	// direct: bypass found no reason why reads should not be answered from the
+	// cache. Everything but a read, and a read past the cache, sets it anew.
+	direct bool
 	pipe   *tunnel // not nil: everything goes there as it is
 
 	tunnelMu sync.Mutex         // protects what follows
 	tunnels  map[string]*tunnel // by node
 	proto    resp.Version       // that tunnels are made for
 	db       int                // likewise
+	ended    bool               // no more are made
 	wg       sync.WaitGroup     // of the tunnels' goroutines
 }
 
@@ -71,21 +84,23 @@ type client struct {
 // was answered.
 var errLeaving = errors.New("the connection is done")
 
-// run serves the connection until it ends.
-func (c *client) run() {
-	err := c.serve()
+// run serves the connection until it ends, on a goroutine of its own.
+func (c *client) run() { c.conclude(c.serve()) }
+
+// conclude ends the connection for the reason err.
+func (c *client) conclude(err error) {
+	defer c.server.leave(c)
 	if errors.Is(err, io.EOF) || errors.Is(err, errLeaving) || errors.Is(err, errDraining) {
 		c.finish()
 	}
-	c.replies.fail(net.ErrClosed)
-	_ = c.nc.Close()
-	c.closeTunnels()
-	c.out.Wait()
+	cause := c.replies.fail(net.ErrClosed)
+	_ = c.out.Close()
+	c.endTunnels()
 	c.wg.Wait()
-	if errors.Is(err, wire.ErrOutputLimit) {
+	if errors.Is(err, wire.ErrOutputLimit) || errors.Is(cause, wire.ErrOutputLimit) {
 		c.server.outputLimit.Add(1)
 		c.server.log.Warn("closed a client that does not read its replies",
-			"client", c.nc.RemoteAddr().String(), "limit_bytes", c.server.cfg.MaxOutputBytes)
+			"client", c.remote, "limit_bytes", c.server.cfg.MaxOutputBytes)
 	}
 }
 
@@ -157,9 +172,12 @@ func (c *client) handle() error {
 // requests handles requests until one is incomplete, and says how many.
 func (c *client) requests() (handled int, err error) {
 	for c.start < c.end {
+		if c.pipe != nil && c.looping {
+			return handled, errMayWait
+		}
 		if c.pipe != nil {
-			err := c.pipe.pass(c.buf[c.start:c.end])
-			c.start = c.end
+			n, err := c.passOn(c.buf[c.start:c.end])
+			c.start += n
 			return handled, err
 		}
 		n, err := c.request(c.buf[c.start:c.end])
@@ -186,13 +204,22 @@ func (c *client) request(b []byte) (int, error) {
 	if h, ok := readHead(b); ok {
 		p, short := c.known.find(b[h.rest:], h.fields)
 		if p != nil {
+			if c.looping && (!c.direct || c.writing.Load() > 0) {
+				return 0, errMayWait
+			}
 			c.parser.Reset()
 			n := h.rest + len(p.Wire)
-			return n, c.read(b[h.key:h.keyEnd], p, h.single, b[:n])
+			if err := c.read(b[h.key:h.keyEnd], p, h.single, b[:n]); err != errMayWait {
+				return n, err
+			}
+			return 0, errMayWait
 		}
 		if short {
 			return 0, nil
 		}
+	}
+	if c.looping {
+		return 0, errMayWait
 	}
 	n, err := c.parser.Next(b)
 	if err != nil {
@@ -202,6 +229,7 @@ func (c *client) request(b []byte) (int, error) {
 	}
 	if args := c.parser.Args(); n > 0 && len(args) > 0 {
 		err = c.dispatch(args, b[:n])
+		c.direct = c.bypass() == bypassNot
 	}
 	return n, err
 }
@@ -227,21 +255,30 @@ func (c *client) waitBelow(n int) error {
 	if err := c.flush(); err != nil {
 		return err
 	}
-	return c.replies.waitBelow(n)
+	err := c.replies.waitBelow(n)
+	c.now = c.server.clock.Now() // ages are judged by it
+	return err
 }
 
 // finish waits for the replies owed and sees to it that they arrive: what the
 // client still sends is read and dropped, or the kernel would answer it with a
 // reset that overtakes them.
 func (c *client) finish() {
-	patience := time.AfterFunc(eofTimeout+c.server.cfg.FetchTimeout, func() { c.replies.fail(net.ErrClosed) })
-	defer patience.Stop()
+	if !c.server.draining.Load() { // drain has a timeout of its own
+		patience := time.AfterFunc(eofTimeout+c.server.cfg.FetchTimeout, func() { _ = c.replies.fail(net.ErrClosed) })
+		defer patience.Stop()
+	}
 	if c.replies.waitBelow(1) != nil {
 		return
 	}
 	// From here on only the kernel's buffer is waited for.
-	_ = c.nc.SetWriteDeadline(time.Now().Add(eofTimeout))
+	impatience := time.AfterFunc(eofTimeout, c.out.Abort)
 	c.out.Wait()
+	impatience.Stop()
+	if c.socket != nil {
+		c.linger()
+		return
+	}
 	half, ok := c.nc.(interface{ CloseWrite() error })
 	if !ok || half.CloseWrite() != nil {
 		return

@@ -27,6 +27,10 @@ func (c *client) dispatch(args [][]byte, raw []byte) error {
 	case cmd.Class == command.Refused:
 		c.txn.broken = c.txn.open
 		return c.answer(cmd, args, raw)
+	case c.opaque != nil && cmd.Name == "quit":
+		return c.answer(cmd, args, raw)
+	case c.opaque != nil && isTransaction(cmd):
+		return c.transactOpaque(cmd, args, raw)
 	case c.opaque != nil:
 		return c.forward(cmd, args, raw)
 	case isTransaction(cmd):
@@ -124,39 +128,46 @@ func (c *client) renewTunnels(reset bool) error {
 // forward sends a request through the tunnel of the node that it belongs to.
 // cmd is nil for a command that is in no table.
 func (c *client) forward(cmd *command.Command, args [][]byte, raw []byte) error {
-	p := passing{}
-	if c.session.Owed() {
-		p.owed = true
-	}
+	owed := c.session.Owed()
 	name := "unknown"
 	var keys [][]byte
 	if cmd != nil {
 		name = cmd.Name
 		keys = cmd.RouteKeys(args, c.keys[:0])
-		p.write, p.whole = cmd.Class == command.Write, cmd.WholeKeyspace
 	} else {
-		// The first argument is a key of most commands, and whatever it does, what
-		// it names may be written by it.
+		// The first argument is a key of most commands.
 		keys = append(c.keys[:0], args[1:min(2, len(args))]...)
-		p.write = true
 	}
 	c.server.other.add(name, "tunnel")
 	defer func() { clear(keys[:cap(keys)]); c.keys = keys[:0] }()
 
 	t, err := c.tunnelFor(keys)
 	if err != nil {
-		return c.cannotForward(p.owed, err)
+		return c.cannotForward(owed, err)
 	}
-	if p.write {
-		written := args[1:]
-		if cmd != nil && !isScript(cmd) {
+	p := writes(cmd, args)
+	p.owed = owed
+	return c.pass(t, p, raw)
+}
+
+// writes says what a request writes. What a command that is in no table names
+// may be written by it.
+func writes(cmd *command.Command, args [][]byte) (p passing) {
+	written := args[1:]
+	if cmd != nil {
+		p.whole = cmd.WholeKeyspace
+		if cmd.Class != command.Write {
+			return p
+		}
+		if !isScript(cmd) {
 			written = cmd.Written(args, nil)
 		}
-		for _, k := range written {
-			p.keys = append(p.keys, string(k))
-		}
 	}
-	return c.pass(t, p, raw)
+	p.write = true
+	for _, k := range written {
+		p.keys = append(p.keys, string(k))
+	}
+	return p
 }
 
 // isScript tells whether a command runs code that may write keys which it did
@@ -217,6 +228,9 @@ const (
 	errCrossSlot redisError = "CROSSSLOT Keys in request don't hash to the same slot"
 	errExecAbort redisError = "EXECABORT Transaction discarded because of previous errors."
 	errNested    redisError = "ERR MULTI calls can not be nested"
+	// errMoved is for a request that cannot follow its slot to another node:
+	// clients know no nodes, and those that know of slots try again at this.
+	errMoved redisError = "TRYAGAIN The hash slot of this request has moved to another node"
 )
 
 // nodeOf returns the node that a command with these keys belongs to.
@@ -257,20 +271,27 @@ func (c *client) pass(t *tunnel, p passing, raw []byte) error {
 			return err
 		}
 	}
-	if p.owed {
-		slot, err := c.replies.reserve(c.reply)
-		c.reply = c.reply[:0]
-		if err != nil {
-			return err
-		}
-		p.slot = slot
+	// One that is not owed has a place as well, though nothing comes of it: it is
+	// waited for and bounded like any other.
+	slot, err := c.replies.reserve(c.reply)
+	c.reply = c.reply[:0]
+	if err != nil {
+		return err
 	}
+	p.slot = slot
 	if !c.txn.active() && c.opaque == nil && c.server.severalNodes() {
 		p.raw = append([]byte(nil), raw...)
 	}
-	t.send(p, raw)
+	t.send(raw, p)
+	if t.out.Waiting() > maxUnsent {
+		return c.waitBelow(1)
+	}
 	return nil
 }
+
+// maxUnsent is how much may wait for a store that does not read, in bytes; then
+// the client waits. It keeps the kernel's buffers busy meanwhile.
+const maxUnsent = 1 << 20
 
 // invalidate drops from the cache what a write touches.
 func (c *client) invalidate(p passing) {

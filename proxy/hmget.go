@@ -10,8 +10,10 @@ import (
 // read answers an HMGET, or, if single, an HGET, of p's fields of entity. raw
 // is the whole request. Nothing of either is kept.
 func (c *client) read(entity []byte, p *cache.Projection, single bool, raw []byte) error {
-	if why := c.bypass(); why != bypassNot {
-		return c.forwardRead(why, entity, p.Len(), single, raw)
+	if !c.direct || c.writing.Load() > 0 {
+		if why := c.bypass(); why != bypassNot {
+			return c.readPast(why, entity, p.Len(), single, raw)
+		}
 	}
 	found := c.server.cache.Lookup(entity, p, c.now)
 	if !found.Complete {
@@ -30,15 +32,26 @@ func (c *client) read(entity []byte, p *cache.Projection, single bool, raw []byt
 func (c *client) readNew(args [][]byte, single bool, raw []byte) error {
 	entity, fields := args[1], args[2:]
 	if why := c.bypass(); why != bypassNot {
-		return c.forwardRead(why, entity, len(fields), single, raw)
+		return c.readPast(why, entity, len(fields), single, raw)
 	}
 	c.wire = canonical(c.wire[:0], fields)
 	p := c.server.cache.Projection(c.wire, fields)
 	if p == nil {
-		return c.forwardRead(bypassBound, entity, len(fields), single, raw)
+		return c.readPast(bypassBound, entity, len(fields), single, raw)
 	}
 	c.known.remember(p)
 	return c.read(entity, p, single, raw)
+}
+
+// readPast answers a read without the cache.
+func (c *client) readPast(why bypassReason, entity []byte, fields int, single bool, raw []byte) error {
+	if why == bypassCanned {
+		c.reply = append(c.reply, c.server.canned...)
+		return nil
+	}
+	err := c.forwardRead(why, entity, fields, single, raw)
+	c.direct = c.bypass() == bypassNot
+	return err
 }
 
 // bypassReason says why a read does not go through the cache.
@@ -53,15 +66,18 @@ const (
 	bypassReply                    // CLIENT REPLY OFF or SKIP
 	bypassBound                    // too many features, projections or layouts
 	bypassOpaque                   // a transaction held SELECT or the like
+	bypassCanned                   // this server answers canned bytes: see ServeCanned
 	bypassReasons
 )
 
-var bypassNames = [bypassReasons]string{"", "mode_off", "transaction", "write_in_flight", "database", "client_reply", "interning_bound", "unknown_state"}
+var bypassNames = [bypassReasons]string{"", "mode_off", "transaction", "write_in_flight", "database", "client_reply", "interning_bound", "unknown_state", ""}
 
 // bypass tells whether reads of this connection must not be answered from the
 // cache now.
 func (c *client) bypass() bypassReason {
 	switch {
+	case c.server.canned != nil:
+		return bypassCanned
 	case c.server.cfg.Off:
 		return bypassMode
 	case c.txn.active():

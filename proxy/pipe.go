@@ -54,8 +54,51 @@ func (t *tunnel) pass(b []byte) error {
 	return nil
 }
 
+// passOn sends on the requests in b that are whole, and returns their length.
+// What they write is invalidated now: their replies cannot be told from
+// messages, so settle has to cover the time until they have been carried out.
+func (c *client) passOn(b []byte) (int, error) {
+	whole := 0
+	for whole < len(b) {
+		n, err := c.parser.Next(b[whole:])
+		if err != nil {
+			whole = len(b) // the store's to refuse
+			break
+		}
+		if n == 0 {
+			break
+		}
+		if args := c.parser.Args(); len(args) > 0 {
+			c.notePiped(args)
+		}
+		whole += n
+	}
+	if whole == 0 {
+		return 0, nil
+	}
+	return whole, c.pipe.pass(b[:whole])
+}
+
+// notePiped invalidates what a request that goes through a pipe writes, and
+// again at EXEC if it is only queued.
+func (c *client) notePiped(args [][]byte) {
+	cmd := command.Resolve(args)
+	if cmd != nil && cmd.Name == "exec" {
+		c.invalidate(passing{keys: c.txn.writes, whole: c.txn.whole})
+		c.txn = transaction{}
+		return
+	}
+	if cmd != nil && cmd.Name == "multi" {
+		c.txn.open = true
+	}
+	if p := writes(cmd, args); p.write {
+		c.txn.noteWrites(p)
+		c.invalidate(p)
+	}
+}
+
 // endPipe ends the client's connection because the store ended its own.
 func (c *client) endPipe() {
 	c.out.Wait()
-	_ = c.nc.Close()
+	c.out.Abort()
 }

@@ -121,9 +121,9 @@ func readHead(b []byte) (h head, ok bool) {
 		return h, false
 	}
 	switch {
-	case b[at] == '$' && b[at+1] == '5' && isWord(b[at+4:], "hmget"):
+	case string(b[at:at+4]) == "$5\r\n" && isWord(b[at+4:], "hmget"):
 		at += len("$5\r\nhmget\r\n")
-	case b[at] == '$' && b[at+1] == '4' && args == 3 && isWord(b[at+4:], "hget"):
+	case string(b[at:at+4]) == "$4\r\n" && args == 3 && isWord(b[at+4:], "hget"):
 		at += len("$4\r\nhget\r\n")
 		h.single = true
 	default:

@@ -65,6 +65,9 @@ func (r *replies) sendLocked(b []byte) error {
 func (r *replies) hold(n int) error {
 	if r.held += n; r.held > r.limit && r.err == nil {
 		r.err = wire.ErrOutputLimit
+		// Its reader may be waiting for a client that itself only waits.
+		r.room.Broadcast()
+		r.out.Abort()
 	}
 	return r.err
 }
@@ -140,14 +143,16 @@ func (r *replies) waitBelow(n int) error {
 	return r.err
 }
 
-// fail ends the connection's replies: nothing more is sent.
-func (r *replies) fail(err error) {
+// fail ends the connection's replies: nothing more is sent. It returns what
+// ended them first.
+func (r *replies) fail(err error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.err == nil {
 		r.err = err
 	}
 	r.room.Broadcast()
+	return r.err
 }
 
 // count is how many replies are pending.

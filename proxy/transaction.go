@@ -101,6 +101,8 @@ func (s *Server) severalNodes() bool {
 	return t != nil && t.Kind != cluster.Standalone
 }
 
+const discard = "*1\r\n$7\r\nDISCARD\r\n"
+
 func (c *client) endTransaction(cmd *command.Command, args [][]byte, raw []byte) error {
 	txn := c.txn
 	if !txn.open {
@@ -112,7 +114,9 @@ func (c *client) endTransaction(cmd *command.Command, args [][]byte, raw []byte)
 	case exec && (txn.broken || lost):
 		c.txn = transaction{}
 		if txn.sent && !lost {
-			txn.tunnel.send(passing{}, []byte("*1\r\n$7\r\nDISCARD\r\n"))
+			if err := c.pass(txn.tunnel, passing{}, []byte(discard)); err != nil {
+				return err
+			}
 		}
 		c.refuse(c.session.Owed(), errExecAbort)
 		return nil
@@ -132,6 +136,33 @@ func (c *client) endTransaction(cmd *command.Command, args [][]byte, raw []byte)
 	}
 	c.txn = transaction{}
 	return c.pass(txn.tunnel, p, raw)
+}
+
+// transactOpaque does the same where the connection's state is not known here:
+// the store judges everything, but what EXEC writes has to be known, and a
+// command that was refused here has to fail it.
+func (c *client) transactOpaque(cmd *command.Command, args [][]byte, raw []byte) error {
+	txn := &c.txn
+	if cmd.Name != "exec" {
+		txn.open = txn.open && cmd.Name != "discard" || cmd.Name == "multi"
+		return c.forward(cmd, args, raw)
+	}
+	owed := c.session.Owed()
+	p := passing{owed: owed, write: true, keys: txn.writes, whole: txn.whole}
+	broken := txn.broken
+	txn.open, txn.broken, txn.writes, txn.whole = false, false, nil, false
+	t, err := c.tunnelFor(nil)
+	if err != nil {
+		return c.cannotForward(owed, err)
+	}
+	if !broken {
+		return c.pass(t, p, raw)
+	}
+	if err := c.pass(t, passing{}, []byte(discard)); err != nil {
+		return err
+	}
+	c.refuse(owed, errExecAbort)
+	return nil
 }
 
 // tunnelFor returns the tunnel for a command with these keys: the one of the
@@ -170,7 +201,7 @@ func (c *client) tunnelFor(keys [][]byte) (*tunnel, error) {
 		return nil, errCrossSlot
 	}
 	if txn.open && !txn.sent {
-		txn.tunnel.send(passing{}, []byte("*1\r\n$5\r\nMULTI\r\n"))
+		txn.tunnel.send([]byte("*1\r\n$5\r\nMULTI\r\n"), passing{})
 		txn.sent = true
 	}
 	return txn.tunnel, nil

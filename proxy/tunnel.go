@@ -7,6 +7,7 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/fsproxy/fsproxy/cluster"
 	"github.com/fsproxy/fsproxy/resp"
@@ -32,7 +33,7 @@ type tunnel struct {
 // passing is a request on its way through a tunnel.
 type passing struct {
 	owed  bool  // the client is to see the reply
-	slot  *slot // the reply's place in line, if owed
+	slot  *slot // its place in line; nil for what the proxy itself asks
 	write bool
 	keys  []string // that it may write
 	whole bool     // it may write any key
@@ -47,6 +48,9 @@ const maxHops = 5
 func (c *client) tunnelTo(addr string) (*tunnel, error) {
 	c.tunnelMu.Lock()
 	defer c.tunnelMu.Unlock()
+	if c.ended {
+		return nil, net.ErrClosed
+	}
 	if t, ok := c.tunnels[addr]; ok && !t.lost() {
 		return t, nil
 	}
@@ -75,7 +79,14 @@ func (c *client) dialTunnel(addr string) (*tunnel, error) {
 	return t, nil
 }
 
+// greetTimeout is how long a node that took the connection may take to agree to
+// it: a bound for one that hangs, not for one that is busy.
+const greetTimeout = time.Second
+
 func (t *tunnel) greet(proto resp.Version, db int) error {
+	if err := t.nc.SetDeadline(time.Now().Add(greetTimeout)); err != nil {
+		return err
+	}
 	if proto == resp.V3 {
 		if _, err := cluster.Ask1(t.nc, "HELLO", "3"); err != nil {
 			return fmt.Errorf("the store refuses protocol version 3: %w", err)
@@ -86,7 +97,7 @@ func (t *tunnel) greet(proto resp.Version, db int) error {
 			return fmt.Errorf("the store refuses database %d: %w", db, err)
 		}
 	}
-	return nil
+	return t.nc.SetDeadline(time.Time{})
 }
 
 // lost tells whether the connection has ended.
@@ -96,18 +107,20 @@ func (t *tunnel) lost() bool {
 	return t.err != nil
 }
 
-// send puts a request in line. Requests leave at the next flush, or now if they
-// are many bytes.
-func (t *tunnel) send(p passing, raw []byte) {
+// send puts requests in line, behind one another. They leave at the next flush,
+// or now if they are many bytes.
+func (t *tunnel) send(raw []byte, requests ...passing) {
 	t.mu.Lock()
 	if t.err != nil {
 		err := t.err
 		t.mu.Unlock()
-		t.client.gaveUp(p, err)
+		for _, p := range requests {
+			t.client.gaveUp(p, err)
+		}
 		t.client.replies.Flush()
 		return
 	}
-	t.waiting = append(t.waiting, p)
+	t.waiting = append(t.waiting, requests...)
 	t.queued = append(t.queued, raw...)
 	if len(t.queued) >= sendAt {
 		t.flushLocked()
@@ -214,7 +227,7 @@ func (t *tunnel) reply(frame []byte) error {
 	t.waiting[0] = passing{}
 	t.waiting = t.waiting[1:]
 	t.mu.Unlock()
-	if frame[0] == '-' && p.raw != nil && c.redirect(t, p, frame) {
+	if frame[0] == '-' && c.redirect(t, p, frame) {
 		return nil
 	}
 	c.answered(p, frame)
@@ -225,22 +238,27 @@ func (t *tunnel) reply(frame []byte) error {
 // the tunnel's goroutine, so that requests keep their order.
 func (c *client) redirect(from *tunnel, p passing, frame []byte) bool {
 	kind, addr := cluster.Redirection(frame, from.addr)
-	if kind != cluster.Moved && kind != cluster.Ask || p.hops >= maxHops {
+	if kind != cluster.Moved && kind != cluster.Ask || !c.server.severalNodes() {
 		return false
 	}
 	if kind == cluster.Moved {
 		c.server.upstream.Refresh()
+	}
+	if p.raw == nil || p.hops >= maxHops { // of a transaction, or a chase without end
+		c.gaveUp(p, errMoved)
+		return true
 	}
 	to, err := c.tunnelTo(addr)
 	if err != nil {
 		c.gaveUp(p, err)
 		return true
 	}
-	if kind == cluster.Ask {
-		to.send(passing{}, []byte("*1\r\n$6\r\nASKING\r\n"))
-	}
 	p.hops++
-	to.send(p, p.raw)
+	if kind == cluster.Ask {
+		to.send(append([]byte("*1\r\n$6\r\nASKING\r\n"), p.raw...), passing{}, p)
+	} else {
+		to.send(p.raw, p)
+	}
 	to.flush()
 	return true
 }
@@ -250,6 +268,9 @@ func (c *client) answered(p passing, frame []byte) {
 	if p.write {
 		c.invalidate(p)
 		c.writing.Add(-1)
+	}
+	if !p.owed {
+		frame = nil
 	}
 	if p.slot != nil {
 		c.replies.complete(p.slot, frame)
@@ -273,6 +294,16 @@ func (c *client) flushTunnels() {
 	defer c.tunnelMu.Unlock()
 	for _, t := range c.tunnels {
 		t.flush()
+	}
+}
+
+// endTunnels ends all tunnels for good. Any goroutine may call it.
+func (c *client) endTunnels() {
+	c.tunnelMu.Lock()
+	defer c.tunnelMu.Unlock()
+	c.ended = true
+	for _, t := range c.tunnels {
+		_ = t.nc.Close()
 	}
 }
 

@@ -1,5 +1,3 @@
-// Package wire is the sending side of a connection that many goroutines answer
-// on: ordered, bounded, and never blocking those who write.
 package wire
 
 import (
@@ -7,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"sync"
-	"syscall"
 )
 
 // ErrOutputLimit ends a connection whose other side does not read.
@@ -17,43 +14,48 @@ var ErrOutputLimit = errors.New("the other side does not read: output limit reac
 // A rare burst must not pin its memory.
 const keepOutput = 64 << 10
 
-// Output writes to one connection. A write that the kernel takes at once costs
-// a system call on the caller's goroutine; what it does not take waits in a
-// bounded buffer for a goroutine that lives only as long as there is a rest.
+// Output writes to one connection. What the kernel takes at once costs a system
+// call on the caller's goroutine; the rest waits in a bounded buffer until the
+// other side reads.
 type Output struct {
-	conn  net.Conn
-	raw   syscall.RawConn // nil: the connection cannot be tried without blocking (TLS)
-	limit int             // bytes that may wait
+	to    endpoint
+	limit int // bytes that may wait
 
 	mu       sync.Mutex
-	rest     []byte // what the kernel did not take yet
-	taken    int    // bytes being written by the drainer, beside rest
-	draining bool
+	idle     sync.Cond // when draining or err changes
+	rest     []byte    // what the kernel did not take yet
+	taken    int       // bytes being written by the drainer, beside rest
+	draining bool      // rest waits for the other side
 	written  uint64
 	err      error // the first failure; ends all writing
-	wg       sync.WaitGroup
+}
 
-	// of the try under way, under mu
-	try  []byte
-	sent int
-	fail error
-	do   func(fd uintptr) bool
+// endpoint is a connection as Output sees it. try, abort and close are called
+// under Output.mu.
+type endpoint interface {
+	// try writes what the kernel takes now, and never waits.
+	try(b []byte) (int, error)
+	// drain sees to it that the rest is written when the other side reads.
+	drain(o *Output)
+	// abort ends both directions, so that whoever reads sees the end.
+	abort()
+	// close frees the connection.
+	close() error
 }
 
 // NewOutput returns the output of conn that lets limit bytes wait.
 func NewOutput(conn net.Conn, limit int) *Output {
-	o := &Output{conn: conn, limit: limit}
-	if sc, ok := conn.(syscall.Conn); ok {
-		if raw, err := sc.SyscallConn(); err == nil {
-			o.raw = raw
-		}
-	}
-	o.do = o.attempt
+	return newOutput(newStream(conn), limit)
+}
+
+func newOutput(to endpoint, limit int) *Output {
+	o := &Output{to: to, limit: limit}
+	o.idle.L = &o.mu
 	return o
 }
 
 // Write sends b behind all that was written before, and keeps nothing of it.
-// It does not block. An error is final: the connection is closed.
+// It does not block. An error is final: the connection is ended.
 func (o *Output) Write(b []byte) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -61,10 +63,10 @@ func (o *Output) Write(b []byte) error {
 		return o.err
 	}
 	o.written += uint64(len(b))
-	if !o.draining && o.raw != nil {
-		n, err := o.tryWrite(b)
+	if !o.draining {
+		n, err := o.to.try(b)
 		if err != nil {
-			return o.failed(err)
+			return o.failed(fmt.Errorf("write: %w", err))
 		}
 		b = b[n:]
 	}
@@ -77,7 +79,7 @@ func (o *Output) Write(b []byte) error {
 	o.rest = append(o.rest, b...)
 	if !o.draining {
 		o.draining = true
-		o.wg.Go(o.drain)
+		o.to.drain(o)
 	}
 	return nil
 }
@@ -96,74 +98,48 @@ func (o *Output) Written() uint64 {
 	return o.written
 }
 
-// Wait returns when nothing waits any more, or the connection has failed or
-// was closed. Nobody may write meanwhile.
-func (o *Output) Wait() { o.wg.Wait() }
+// Wait returns when nothing waits any more, or the connection has failed or was
+// ended.
+func (o *Output) Wait() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for o.draining {
+		o.idle.Wait()
+	}
+}
 
-// failed remembers the first error and closes the connection. Under mu.
+// Abort ends the connection in both directions: nothing more is written, and
+// whoever reads it sees its end.
+func (o *Output) Abort() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	_ = o.failed(net.ErrClosed)
+}
+
+// Close frees the connection, which nobody may read any more.
+func (o *Output) Close() error {
+	o.mu.Lock()
+	if o.err == nil {
+		o.err = net.ErrClosed
+	}
+	err := o.to.close()
+	o.mu.Unlock()
+	o.Wait()
+	return err
+}
+
+// failed remembers the first error and ends the connection. Under mu.
 func (o *Output) failed(err error) error {
 	if o.err == nil {
 		o.err = err
 		o.rest = nil
-		_ = o.conn.Close()
+		o.to.abort()
 	}
 	return o.err
 }
 
-func (o *Output) tryWrite(b []byte) (int, error) {
-	o.try, o.sent, o.fail = b, 0, nil
-	err := o.raw.Write(o.do)
-	o.try = nil
-	if err == nil {
-		err = o.fail
-	}
-	if err != nil {
-		return o.sent, fmt.Errorf("write: %w", err)
-	}
-	return o.sent, nil
-}
-
-// attempt gives the kernel what it takes now; it always says "done", so that
-// the runtime never parks the caller.
-func (o *Output) attempt(fd uintptr) bool {
-	for o.sent < len(o.try) {
-		n, err := syscall.Write(int(fd), o.try[o.sent:])
-		switch {
-		case err == syscall.EINTR:
-			continue
-		case err == syscall.EAGAIN:
-			return true
-		case err != nil:
-			o.fail = err
-			return true
-		}
-		o.sent += n
-	}
-	return true
-}
-
-// drain writes the rest until there is none.
-func (o *Output) drain() {
-	var spare []byte
-	for {
-		o.mu.Lock()
-		o.taken = 0
-		if len(o.rest) == 0 || o.err != nil {
-			o.draining = false
-			o.mu.Unlock()
-			return
-		}
-		b := o.rest
-		o.rest, o.taken = spare[:0], len(b)
-		o.mu.Unlock()
-
-		if _, err := o.conn.Write(b); err != nil {
-			o.mu.Lock()
-			_ = o.failed(fmt.Errorf("write: %w", err))
-			o.mu.Unlock()
-		}
-		if spare = b; cap(spare) > keepOutput {
-			spare = nil
-		}
-	}
+// drained says that nothing waits any more. Under mu.
+func (o *Output) drained() {
+	o.draining = false
+	o.idle.Broadcast()
 }

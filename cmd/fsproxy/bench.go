@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/fsproxy/fsproxy/bench"
+	"github.com/fsproxy/fsproxy/proxy"
 )
 
 const benchHelp = `Measures what an HMGET costs, in CPU and in latency, side by side on this machine.
@@ -39,6 +40,7 @@ const benchExamples = `  fsproxy bench --quick
 
 // newBenchCommand makes the bench subcommand.
 func newBenchCommand() *cobra.Command {
+	bench.Canned = proxy.ServeCanned
 	var options bench.Options
 	var asJSON bool
 	var chart string

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -259,35 +258,14 @@ func (d *demonstration) awaitStore(ctx context.Context) error {
 
 // introduce says what runs, and what to try.
 func (d *demonstration) introduce() {
-	topology := d.fleet.Topology()
-	_, port, _ := net.SplitHostPort(d.address())
-	_, rcmPort, _ := net.SplitHostPort(d.fleet.RCM())
-	metrics := "http://" + d.sidecar.adminListener.Addr().String() + "/metrics"
-	entity, features := d.data.Example()
-	var ids, names []string
-	for _, f := range features {
-		ids, names = append(ids, f.ID), append(names, f.Name)
-	}
-	d.screen.Print(fmt.Sprintf(`fsproxy demo: %d fetchers (%d shards) hold %d features of %d entities, all in this process.
-
-  proxy    %s
-  RCM      %s
-  metrics  %s
-
-Try in another terminal:
-  redis-cli -p %s HMGET %s %s
-      (%s)
-  redis-cli -p %s HGETALL %s
-  redis-cli -p %s INFO
-  redis-cli -p %s CLUSTER SLOTS
-  curl -s %s | grep ^fsproxy_
-
-`, len(topology.Nodes()), len(topology.Shards), d.features, d.data.Entities(), d.address(), d.fleet.RCM(), metrics,
-		port, entity, strings.Join(ids, " "), strings.Join(names, ", "), port, entity, port, rcmPort, metrics))
+	text := demo.Introduction{
+		Data: d.data, Features: d.features, Fleet: d.fleet, Proxy: d.address(),
+		Metrics: "http://" + d.sidecar.adminListener.Addr().String() + "/metrics",
+	}.String() + "\n"
 	if !d.options.noLoad {
-		d.screen.Print(fmt.Sprintf("%d models ask for features now. ", d.data.Models()))
+		text += fmt.Sprintf("%d models ask for features now. ", d.data.Models())
 	}
-	d.screen.Print("Ctrl-C ends the demo.\n\n" + demo.Heading + "\n")
+	d.screen.Print(text + "Ctrl-C ends the demo.\n\n" + demo.Heading + "\n")
 }
 
 // watch shows a line again and again until the demo's time is over, ctx ends,

@@ -1,64 +1,91 @@
-// Drives a Redis server with ioredis' default settings.
-//
-// Usage: node drive.mjs HOST PORT KEY. Prints what each step answered as one
-// JSON object and the library's version beside it; the test knows what to
-// expect.
+// Drives a Redis server with Node's libraries, as clients/README.md says.
 
 import { readFileSync } from "node:fs";
-import { Redis } from "ioredis";
+import * as ioredis from "./ioredis.mjs";
+import * as nodeRedis from "./node-redis.mjs";
+import * as glide from "./valkey-glide.mjs";
 
-const [host, port, key] = process.argv.slice(2);
-const { version } = JSON.parse(
-  readFileSync(new URL("node_modules/ioredis/package.json", import.meta.url)),
+const libraries = { ioredis, "node-redis": nodeRedis, "valkey-glide": glide };
+const packages = { ioredis: "ioredis", "node-redis": "redis", "valkey-glide": "@valkey/valkey-glide" };
+
+const poolSize = 4;
+const script =
+  "redis.call('HSET', KEYS[1], 'a', ARGV[1]) return redis.call('HGET', KEYS[1], 'b')";
+
+const [name, host, port, mode, protocol, file, key] = process.argv.slice(2);
+const library = libraries[name];
+const target = {
+  host,
+  port: Number(port),
+  cluster: mode === "cluster",
+  // 3 is the default of all three.
+  protocol: protocol === "3" ? undefined : Number(protocol),
+};
+const reads = readFileSync(file, "utf8")
+  .trimEnd()
+  .split("\n")
+  .map((line) => line.split("\t"))
+  .map(([entity, ...fields]) => [entity, fields]);
+
+function say(check, got) {
+  if (got === undefined) return; // the library has no call for it
+  console.log(JSON.stringify({ check, got }));
+}
+
+// inOrder sends the next request when the one before is answered.
+async function inOrder(requests, send) {
+  const answers = [];
+  for (const request of requests) answers.push(await send(...request));
+  return answers;
+}
+
+async function checkReads(client) {
+  say("hmget", await inOrder(reads, (entity, fields) => client.hmget(entity, fields)));
+  say("hget", await inOrder(reads, (entity, fields) => client.hget(entity, fields[0])));
+  say("protocol", await client.clientInfo());
+  say("pipeline", await client.pipeline(reads));
+  const pool = await library.pool(target, poolSize);
+  say(
+    "pool",
+    await Promise.all(
+      pool.members.map((m) => inOrder(reads, (entity, fields) => m.hmget(entity, fields))),
+    ),
+  );
+  await pool.close();
+}
+
+async function checkWrites(client) {
+  const abc = ["a", "b", "c"];
+  say("hset", await client.hset(key, { a: "1", b: "2" }));
+  say("hmget after hset", await client.hmget(key, abc));
+  say("hset again", await client.hset(key, { a: "3" }));
+  say("hmget after hset again", await client.hmget(key, abc));
+  say("hgetall", await client.hgetall(key));
+  say("expire", Number(await client.expire(key, 1000)));
+  say("multi", await client.multi(key, { c: "5" }, abc));
+  say("eval", await client.eval(script, key, "9"));
+  say("hmget after eval", await client.hmget(key, ["a", "b"]));
+  say("pubsub", await library.receive(target, client, key, "hello"));
+  say("del", await client.del(key));
+  say("hmget after del", await client.hmget(key, abc));
+}
+
+async function drive() {
+  const manifest = new URL(`node_modules/${packages[name]}/package.json`, import.meta.url);
+  say("version", JSON.parse(readFileSync(manifest)).version);
+  let client = await library.connect(target);
+  await checkReads(client);
+  await client.close();
+  client = await library.connect(target);
+  say("reconnect", await client.hmget(...reads[0]));
+  if (key) await checkWrites(client);
+  await client.close();
+}
+
+drive().then(
+  () => process.exit(0),
+  (error) => {
+    console.error(error);
+    process.exit(1);
+  },
 );
-
-// values takes the answers out of [error, answer] pairs.
-function values(pairs) {
-  return pairs.map(([error, value]) => {
-    if (error) throw error;
-    return value;
-  });
-}
-
-async function drive(client) {
-  const steps = {};
-  steps["ping"] = (await client.ping()) === "PONG";
-  steps["hset"] = await client.hset(key, { a: "1", b: "2" });
-  steps["hmget"] = await client.hmget(key, "a", "b", "c");
-  steps["hmget again"] = await client.hmget(key, "a", "b", "c");
-  steps["hset again"] = await client.hset(key, "a", "3");
-  steps["hmget after hset"] = await client.hmget(key, "a", "b", "c");
-  steps["hget"] = await client.hget(key, "a");
-  steps["hgetall"] = await client.hgetall(key);
-  steps["expire"] = await client.expire(key, 1000);
-  const ttl = await client.ttl(key);
-  steps["ttl is set"] = 0 < ttl && ttl <= 1000;
-
-  steps["multi"] = values(
-    await client.multi().hset(key, "c", "5").hmget(key, "a", "b", "c").exec(),
-  );
-  steps["pipeline"] = values(
-    await client
-      .pipeline()
-      .hset(key, "d", "7")
-      .hmget(key, "d", "a")
-      .hget(key, "d")
-      .hdel(key, "d")
-      .hmget(key, "d", "a")
-      .exec(),
-  );
-
-  steps["del"] = await client.del(key);
-  steps["hmget after del"] = await client.hmget(key, "a", "b", "c");
-  return steps;
-}
-
-const client = new Redis({ host, port: Number(port) });
-// A connection error would otherwise be retried without end.
-client.on("error", (error) => {
-  console.error(`ioredis: ${error.message}`);
-  process.exit(1);
-});
-const steps = await drive(client);
-await client.quit();
-console.log(JSON.stringify({ version, steps }));

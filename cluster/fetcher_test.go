@@ -1,0 +1,138 @@
+package cluster
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+)
+
+// drive sends n fetches of distinct keys, width at a time.
+func drive(t *testing.T, u *Upstream, n, width int) {
+	t.Helper()
+	var wg sync.WaitGroup
+	for g := range width {
+		wg.Go(func() {
+			for i := range n / width {
+				if got := get(t, u, fmt.Sprintf("k%d-%d", g, i)); got.err != nil {
+					t.Error(got.err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// All nodes of a shard are equals, whatever their rank in the reply: the one
+// that is listed first answers as many as any other.
+func TestReadsSpreadOverAllNodesOfAShard(t *testing.T) {
+	for _, width := range []int{1, 32} {
+		t.Run(fmt.Sprint(width, " at a time"), func(t *testing.T) {
+			noLeaks(t)
+			fakes := []*fake{startFake(t), startFake(t), startFake(t), startFake(t), startFake(t)}
+			slots := slotsOf(fakes)
+			for _, f := range fakes {
+				f.slots.Store(&slots)
+			}
+			u := lookingFor(t, nil, fakes[0])
+			found(t, u)
+			const fetches = 8000
+			drive(t, u, fetches, width)
+			mean := float64(fetches) / float64(len(fakes))
+			for i, f := range fakes {
+				if share := float64(f.reads.Load()) / mean; share < 0.8 || share > 1.2 {
+					t.Errorf("node %d answered %.2f of the mean", i, share)
+				}
+			}
+		})
+	}
+}
+
+func TestSlowNodeGetsASmallerShare(t *testing.T) {
+	noLeaks(t)
+	fakes := []*fake{startFake(t), startFake(t), startFake(t)}
+	for i, f := range fakes {
+		f.will(after(time.Duration(1+9*(i/2))*2*time.Millisecond, echo)) // 2, 2 and 20 ms
+	}
+	u := upstreamOf(t, nil, fakes...)
+	drive(t, u, 1600, 16)
+	slow, fast := fakes[2].reads.Load(), (fakes[0].reads.Load()+fakes[1].reads.Load())/2
+	if slow*2 > fast {
+		t.Errorf("the slow node answered %d, the others %d each", slow, fast)
+	}
+	if slow == 0 {
+		t.Error("the slow node was never asked, so nobody would notice its recovery")
+	}
+}
+
+func TestNodeThatIsDownIsChosenOnlyWhereThereIsNoOther(t *testing.T) {
+	shard := []*fetcher{down(), up(), up(), down()}
+	for range 200 {
+		if f := choose(shard, nil); f != shard[1] && f != shard[2] {
+			t.Fatal("chose one that is down")
+		}
+		if f := choose(shard, shard[1]); f != shard[2] {
+			t.Fatal("chose one that is down, or was just tried")
+		}
+		if f := choose(shard[:2], shard[1]); f != shard[0] {
+			t.Fatal("where only one that is down is left, it is better than the one just tried")
+		}
+	}
+	if choose(nil, nil) != nil || choose(shard[:1], shard[0]) != shard[0] {
+		t.Fatal("the only one is chosen whatever is known of it")
+	}
+}
+
+func up() *fetcher {
+	f := &fetcher{}
+	f.conns = []*conn{{fetcher: f, state: connUp}}
+	return f
+}
+
+func down() *fetcher {
+	f := up()
+	f.conns[0].state, f.conns[0].retryAt = connDown, time.Now().Add(time.Hour)
+	return f
+}
+
+func TestFewerOutstandingIsChosen(t *testing.T) {
+	shard := []*fetcher{up(), up()}
+	shard[0].outstanding.Store(5)
+	for range 100 {
+		if choose(shard, nil) != shard[1] {
+			t.Fatal("chose the busier of two")
+		}
+	}
+}
+
+// A node that is being tried again after a failure gets fetches when it has
+// shown that it lives, not before.
+func TestFailedNodeIsProbedWithoutFetches(t *testing.T) {
+	noLeaks(t)
+	fakes := []*fake{startFake(t), startFake(t)}
+	u := upstreamOf(t, func(c *Config) {
+		c.ConnectTimeout, c.FetchTimeout = 200*time.Millisecond, time.Second
+	}, fakes...)
+	drive(t, u, 20, 1)
+	silent := behaviour(hang)
+	fakes[1].greet.Store(&silent)
+	fakes[1].will(hang)
+	fakes[1].cut()
+	until(t, "its end is noticed", func() bool { return stateOf(u, fakes[1].addr) != connUp })
+	get(t, u, "last") // may be lost with it, where it was closed idle
+	until(t, "it is set aside", func() bool { get(t, u, "x"); return stateOf(u, fakes[1].addr) == connDown })
+	probes := fakes[1].saw("PING")
+	for end := time.Now().Add(time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if got := get(t, u, "k"); got.err != nil {
+			t.Fatalf("a fetch failed for a probe: %v", got.err)
+		}
+	}
+	if fakes[1].saw("PING") == probes {
+		t.Error("it was not probed")
+	}
+	fakes[1].greet.Store(nil)
+	fakes[1].will(echo)
+	reads := fakes[1].reads.Load()
+	until(t, "it is used again", func() bool { get(t, u, "k"); return fakes[1].reads.Load() > reads+5 })
+}
