@@ -13,7 +13,7 @@ include tools.mk
 RACE := $(if $(shell command -v $$($(GO) env CC)),-race)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test e2e e2e-setup lint fuzz clean
+.PHONY: help build test e2e e2e-setup bench lint fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ e2e: build ## drive bin/fsproxy with real stores and real clients
 
 e2e-setup: ## install what e2e needs (Debian; as root or with sudo)
 	bash e2e/setup.sh
+
+bench: build ## measure beside redis-server and twemproxy (some minutes; leave the machine alone)
+	bin/fsproxy bench $(BENCH)
 
 lint: lint-format lint-vet lint-staticcheck lint-errors lint-vulnerabilities ## all checks of the source
 

@@ -69,6 +69,7 @@ var metrics = []metric{
 	{"fsproxy_connections_refused_total", counter, nil, "Client connections refused because limits.max_clients was reached.", plain(func(s *scrape) uint64 { return s.proxy.Refused })},
 	{"fsproxy_output_limit_total", counter, nil, "Client connections closed because the client did not read its replies.", plain(func(s *scrape) uint64 { return s.proxy.OutputLimit })},
 	{"fsproxy_protocol_errors_total", counter, nil, "Malformed or over-limit requests; each ends its connection.", plain(func(s *scrape) uint64 { return s.proxy.ProtocolErrors })},
+	{"fsproxy_auth_failures_total", counter, nil, "Attempts of clients to authenticate that were refused.", plain(func(s *scrape) uint64 { return s.proxy.AuthFailures })},
 	{"fsproxy_received_bytes_total", counter, nil, "Bytes received from clients.", plain(func(s *scrape) uint64 { return s.proxy.BytesIn })},
 	{"fsproxy_sent_bytes_total", counter, nil, "Bytes sent to clients.", plain(func(s *scrape) uint64 { return s.proxy.BytesOut })},
 

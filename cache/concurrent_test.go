@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // source is a store whose values are numbers that only grow. acknowledged is
@@ -141,6 +142,59 @@ func TestConcurrentInvalidationsAreNeverUndone(t *testing.T) {
 	if s := r.settled(); s.Rows != 0 || s.Fields != 0 || s.Bytes != 0 {
 		t.Errorf("left after all was dropped: %+v", s)
 	}
+}
+
+// TestNoFillSlipsInBesideAnInvalidation has fetches land all the time, also
+// between the steps of an invalidation. Whoever invalidated looks at once.
+func TestNoFillSlipsInBesideAnInvalidation(t *testing.T) {
+	rounds := 300_000
+	if raced {
+		rounds /= 20
+	}
+	end := time.Now().Add(*soak)
+	r := newRig(t, roomy)
+	p := r.mustProject("f")
+	var stored atomic.Int64
+	var wg sync.WaitGroup
+	stop := make(chan struct{})
+	for range 2 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					began := r.clock.Now()
+					r.fillAll("e", p, began, strconv.FormatInt(stored.Load(), 10))
+					runtime.Gosched()
+				}
+			}
+		})
+	}
+	for i := 0; i < rounds || time.Now().Before(end); i++ {
+		r.clock.now.Add(1)
+		tries := 0 // until a fill of this tick is there
+		for f := (Found{}); !f.Complete && tries < 1_000_000; tries++ {
+			runtime.Gosched()
+			f = r.Lookup([]byte("e"), p, r.clock.Now())
+		}
+		if tries == 1_000_000 {
+			t.Errorf("round %d: no fill is kept", i)
+			break
+		}
+		n := stored.Add(1)
+		if i%8 == 0 {
+			r.InvalidateFeature([]byte("f"), 0)
+		} else {
+			r.Invalidate([]byte("e"), 0)
+		}
+		if f := r.Lookup([]byte("e"), p, r.clock.Now()); f.Complete {
+			t.Errorf("round %d: served %q, the store has %d since before the invalidation", i, f.Append(nil, 2), n)
+			break
+		}
+	}
+	close(stop)
+	wg.Wait()
 }
 
 // raise sets a to n unless it is higher.

@@ -336,4 +336,8 @@ func TestNegativesOfAFieldAskedTwiceCountTwice(t *testing.T) {
 		t.Fatalf("%d negatives", f.Negatives)
 	}
 	r.want("e", p, 1, "", "1", "")
+	b := r.mustProject("b", "b")
+	if f := r.Lookup([]byte("e"), b, 1); f.Negatives != 0 {
+		t.Fatalf("%d negatives of another field", f.Negatives)
+	}
 }

@@ -144,6 +144,18 @@ func TestAnEntitysInvalidationLeavesOthersAlone(t *testing.T) {
 	r.want("e2", p, 6, "2")
 }
 
+func TestASettlingInvalidationOutlivesALaterOneOfAnotherFeature(t *testing.T) {
+	r := newRig(t, roomy)
+	p := r.mustProject("a", "b")
+	r.at(10)
+	r.InvalidateFeature([]byte("a"), time.Second)
+	r.at(12)
+	r.InvalidateFeature([]byte("b"), 0)
+	if at := r.InvalidatedAt([]byte("e"), p); at != 110 {
+		t.Fatalf("invalidated at %d, want 110", at)
+	}
+}
+
 func TestTheLaterFetchWins(t *testing.T) {
 	r := newRig(t, roomy)
 	p := r.mustProject("a", "b")

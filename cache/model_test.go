@@ -366,6 +366,13 @@ func TestRandomUseIsAsTheModelHasIt(t *testing.T) {
 			}
 		}
 		s.checkCounts(t)
+		for _, l := range *s.layouts.Load() {
+			for i, f := range l.features[1:] {
+				if f.index <= l.features[i].index {
+					t.Fatal("a layout whose features do not ascend strictly")
+				}
+			}
+		}
 		if n := s.Replaced.Load() + s.settled().Evictions; n != 0 {
 			t.Fatalf("%d rows were replaced or evicted although there is room", n)
 		}

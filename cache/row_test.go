@@ -221,6 +221,20 @@ func FuzzRow(f *testing.F) {
 	})
 }
 
+func TestOffsetsAreAsWideAsTheyHaveToBe(t *testing.T) {
+	l := testLayout(2)
+	for bytes, wide := range map[int]bool{math.MaxUint16: false, math.MaxUint16 + 1: true, math.MaxUint16 + 2: true} {
+		last := string(appendBulk(nil, "last"))
+		first := string(appendBulk(nil, repeat("x", bytes-len(last)-len("$65000\r\n\r\n"))))
+		cells := []cell{{value: first, tick: 1}, {value: last, tick: 2}}
+		r := buildCells(new(builder), l, cells, resp.V2, longestRow)
+		if len(first)+len(last) != bytes || (r.flags()&flagWide != 0) != wide {
+			t.Errorf("%d bytes of values: wide %v", len(first)+len(last), r.flags()&flagWide != 0)
+		}
+		checkRow(t, rand.New(rand.NewPCG(1, 1)), r, l, cells, resp.V2)
+	}
+}
+
 func TestTicksTooFarApartForOneRowMakeNone(t *testing.T) {
 	cells := []cell{{value: "$1\r\na\r\n", tick: 1}, {value: "$1\r\nb\r\n", tick: math.MaxUint32 + 1}}
 	l := testLayout(2)

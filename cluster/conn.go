@@ -140,7 +140,7 @@ func (c *conn) ready(now time.Time, fetches, bytes int) error {
 	case c.inflight.len()+fetches > maxInFlight:
 		return errTooMany
 	case c.queued+bytes > maxUnsent:
-		return fmt.Errorf("%d bytes of requests already wait for a connection", c.queued)
+		return fmt.Errorf("its requests come to %d bytes, and %d may wait", c.queued+bytes, maxUnsent)
 	case c.state == connIdle || c.state == connDown:
 		c.dial(c.state == connDown)
 	}

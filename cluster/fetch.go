@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"bytes"
+	"hash/maphash"
 	"sync"
 	"time"
 )
@@ -20,9 +22,11 @@ type Fetch struct {
 	deadline time.Time
 	fetcher  *fetcher // that it was last sent to
 	sent     time.Time
-	tries    int     // times that it was sent
-	asking   bool    // goes behind an ASKING: a slot is moving to that fetcher
-	flight   *flight // that it leads; nil: nobody may join
+	tries    int      // times that it was sent
+	asking   bool     // goes behind an ASKING: a slot is moving to that fetcher
+	hash     uint64   // of Request
+	leads    bool     // others may join
+	joiners  []*Fetch // that wait for its reply; protected by its shard of flights
 }
 
 // Owner is who asked.
@@ -64,49 +68,54 @@ func (fs *flushers) flush() {
 // flightShards keeps the locks of fetches in flight apart.
 const flightShards = 64
 
-// flights are the fetches in flight that others may join, by request.
+// flights are the fetches in flight that others may join.
 type flights [flightShards]struct {
-	mu        sync.Mutex
-	byRequest map[string]*flight // protected by mu
+	mu sync.Mutex
+	// leads are those that lead, by the hash of their request. Protected by mu.
+	// None is listed any more when its owner is told, so that its request may be
+	// compared with until then, and needs no copy.
+	leads map[uint64]*Fetch
 }
 
-// flight is a fetch in flight and those that wait for its reply.
-type flight struct {
-	began   int64
-	joiners []*Fetch // protected by the shard's mu
-}
+// requestSeed keeps those who choose the keys from choosing the hashes.
+var requestSeed = maphash.MakeSeed()
 
 // board lets f join a fetch in flight, or makes it one that others may join.
 func (fl *flights) board(f *Fetch) (joined bool) {
-	shard := &fl[f.Slot%flightShards]
+	f.hash = maphash.Bytes(requestSeed, f.Request)
+	shard := &fl[f.hash%flightShards]
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
-	if lead, ok := shard.byRequest[string(f.Request)]; ok {
-		if lead.began > f.After {
+	if lead, ok := shard.leads[f.hash]; ok {
+		if !bytes.Equal(lead.Request, f.Request) {
+			return false // one hash for two requests: f goes alone
+		}
+		if lead.Began > f.After {
 			lead.joiners = append(lead.joiners, f)
 			return true
 		}
-		// What it brings may be older than the invalidation: a new one takes
-		// its place, and it lands for those already aboard.
+		// What it brings may be older than the invalidation: f takes its place,
+		// and it lands for those already aboard.
 	}
-	if shard.byRequest == nil {
-		shard.byRequest = make(map[string]*flight)
+	if shard.leads == nil {
+		shard.leads = make(map[uint64]*Fetch)
 	}
-	f.flight = &flight{began: f.Began}
-	shard.byRequest[string(f.Request)] = f.flight
+	shard.leads[f.hash], f.leads = f, true
 	return false
 }
 
-// land ends f's flight and returns those aboard.
+// land takes f out of those that may be joined, and returns who did.
 func (fl *flights) land(f *Fetch) []*Fetch {
-	if f.flight == nil {
+	if !f.leads {
 		return nil
 	}
-	shard := &fl[f.Slot%flightShards]
+	shard := &fl[f.hash%flightShards]
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
-	if shard.byRequest[string(f.Request)] == f.flight {
-		delete(shard.byRequest, string(f.Request))
+	if shard.leads[f.hash] == f {
+		delete(shard.leads, f.hash)
 	}
-	return f.flight.joiners
+	joiners := f.joiners
+	f.leads, f.joiners = false, nil
+	return joiners
 }

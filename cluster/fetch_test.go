@@ -198,8 +198,26 @@ func TestFlightsForgetWhatLanded(t *testing.T) {
 		}
 	}
 	for i := range fl {
-		if n := len(fl[i].byRequest); n != 0 {
+		if n := len(fl[i].leads); n != 0 {
 			t.Fatalf("%d flights are still listed", n)
 		}
+	}
+}
+
+// Two requests with one hash are two fetches.
+func TestFetchesOfOneHashAreNotMixedUp(t *testing.T) {
+	var fl flights
+	f := &Fetch{Request: []byte("one"), Began: 1}
+	fl.board(f)
+	other := &Fetch{Request: []byte("other"), Began: 2}
+	hash := f.hash
+	fl.land(f)
+	fl[hash%flightShards].leads[hash] = other // as if their hashes were the same
+	joiner := &Fetch{Request: []byte("one"), Began: 3}
+	if fl.board(joiner) {
+		t.Fatal("joined a fetch of something else")
+	}
+	if n := len(fl.land(joiner)); n != 0 || fl[hash%flightShards].leads[hash] != other {
+		t.Fatal("its landing took the other with it")
 	}
 }

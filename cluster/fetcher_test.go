@@ -112,7 +112,7 @@ func TestFailedNodeIsProbedWithoutFetches(t *testing.T) {
 	noLeaks(t)
 	fakes := []*fake{startFake(t), startFake(t)}
 	u := upstreamOf(t, func(c *Config) {
-		c.ConnectTimeout, c.FetchTimeout = 200*time.Millisecond, time.Second
+		c.ConnectTimeout, c.FetchTimeout = 200*time.Millisecond, 250*time.Millisecond
 	}, fakes...)
 	drive(t, u, 20, 1)
 	silent := behaviour(hang)

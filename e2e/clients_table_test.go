@@ -147,12 +147,12 @@ var clientTable = []clientLibrary{
 	{
 		language: "PHP", name: "phpredis", version: "5.3.7", driver: phpFile,
 		standalone: resp2, cluster: resp2,
-		config: "",
+		config: "", without: noCluster("pipeline"),
 	},
 	{
 		language: "PHP", name: "predis", version: "1.1.10", driver: phpFile,
 		standalone: resp2, cluster: resp2,
-		config: "",
+		config: "", without: noCluster("multi", "pubsub"),
 	},
 	{
 		language: "Python", name: "redis-py", version: "8.1.0", driver: currentPythonDriver,

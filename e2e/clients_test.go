@@ -157,6 +157,7 @@ func TestClients(t *testing.T) {
 func (c clientLibrary) check(t *testing.T, run clientRun, s clientStore, reads string) {
 	d := c.driver(t)
 	p := startProxy(t, "auto", s.upstream)
+	p.waitForStore(t)
 	host, port, _ := strings.Cut(p.addr, ":")
 	args := []string{c.name, host, port, run.mode, strconv.Itoa(run.protocol), reads}
 	want := readAnswers()
@@ -184,6 +185,20 @@ func (c clientLibrary) check(t *testing.T, run clientRun, s clientStore, reads s
 	c.checkIdentity(t, got, run.protocol)
 	checkAnswers(t, got, want)
 	checkMemory(t, p, want)
+}
+
+// waitForStore waits until fsproxy has found its store, which it need not have
+// to be ready.
+func (p *proxy) waitForStore(t testing.TB) {
+	t.Helper()
+	eventually(t, "fsproxy finding its store", func() error {
+		for _, s := range p.samples(t) {
+			if s.name == "fsproxy_topology_fetchers" && s.value > 0 {
+				return nil
+			}
+		}
+		return errors.New("fsproxy_topology_fetchers is 0")
+	})
 }
 
 // checkIdentity compares which library ran and which protocol version it

@@ -19,7 +19,7 @@ const (
 
 // malformedRaw are bytes after which Redis hangs up.
 var malformedRaw = []string{
-	"*1\r\n$-5\r\n", "*1\r\n:5\r\n", "*abc\r\n", "*2\r\n$4\r\nPING\r\n+\r\n", "PING \"a\r\n", "POST / HTTP/1.1\r\n\r\n", "*3000000000\r\n", "*1\r\n$99999999999\r\n",
+	"*1\r\n$-5\r\n", "*1\r\n:5\r\n", "*abc\r\n", "*2\r\n$4\r\nPING\r\n+\r\n", "PING \"a\r\n", "*3000000000\r\n", "*1\r\n$99999999999\r\n",
 }
 
 // inlineRaw are requests in the form of a line, each owed one reply.
@@ -64,7 +64,7 @@ func (g *generator) turns(n int) []turn {
 	for range count {
 		a := g.ask(n)
 		t.asks = append(t.asks, a)
-		if a.closes() {
+		if a.closes() || a.unpairs() {
 			break
 		}
 	}
@@ -154,13 +154,14 @@ func (g *generator) phrase() []string {
 	panic("unreachable")
 }
 
-// blocking are commands that a wrong use may block for good.
-var blocking = []string{"BLPOP", "BRPOP", "BLMOVE", "BLMPOP", "BRPOPLPUSH", "BZPOPMIN", "BZPOPMAX", "BZMPOP", "XREAD", "XREADGROUP", "WAIT"}
+// risky are commands that a wrong use may block for good, or let keys expire
+// while the sequence lasts.
+var risky = []string{"BLPOP", "BRPOP", "BLMOVE", "BLMPOP", "BRPOPLPUSH", "BZPOPMIN", "BZPOPMAX", "BZMPOP", "XREAD", "XREADGROUP", "WAIT", "EXPIRE", "PEXPIRE", "SETEX", "PSETEX"}
 
 // misuse makes a request of any command, or of none, with any arguments.
 func (g *generator) misuse() []string {
 	name := pick(g.phrasebook, g.names)
-	for beginsWithAny(name, blocking) || strings.HasSuffix(strings.ToUpper(name), "SUBSCRIBE") || strings.EqualFold(name, "config") {
+	for beginsWithAny(name, risky) || strings.HasSuffix(strings.ToUpper(name), "SUBSCRIBE") || strings.EqualFold(name, "config") {
 		name = pick(g.phrasebook, g.names)
 	}
 	if g.oneIn(8) {

@@ -30,7 +30,7 @@ var phrases = []struct {
 	}},
 	{7, []string{
 		"EXPIRE <k> -1", "EXPIRE <h> 0", "PEXPIRE <k> -5", "EXPIREAT <k> 1", "PEXPIREAT <h> 1", "EXPIRE <k> 10000 [ ( NX | XX | GT | LT | x ) ]",
-		"EXPIREAT <k> <far>", "EXPIRETIME <k>", "PERSIST <k>", "TTL <k>", "PTTL <k>", "EXPIRE <k> <n>", "EXPIREAT <k> <far> ( NX | XX )",
+		"EXPIREAT <k> <far>", "EXPIRETIME <k>", "PERSIST <k>", "TTL <k>", "PTTL <k>", "EXPIRE <k> 9000", "EXPIREAT <k> <far> ( NX | XX )",
 	}},
 	{8, []string{
 		"GET <s>", "SET <s> <v> [ ( NX | XX | GET | KEEPTTL | EX 1000 | EXAT <far> | PX 0 | NX XX ) ]", "SET <k> <v>", "GETSET <s> <v>", "APPEND <s> <v>",
@@ -85,7 +85,7 @@ var phrases = []struct {
 		"PING", "PING <word>", "ECHO <word>", "SELECT <db>", "SELECT 0", "HELLO [ ( 2 | 3 | 3 | 4 | x ) [ SETNAME <name> ] [ <word> ] ]", "HELLO 3", "HELLO 2", "RESET", "QUIT",
 		"CLIENT SETNAME <name>", "CLIENT GETNAME", "CLIENT ID", "CLIENT INFO", "CLIENT LIST", "CLIENT NO-EVICT ( on | off | x )", "CLIENT <word>", "CLIENT REPLY ( ON | OFF | SKIP | x )",
 		"CLIENT SETINFO lib-name <word>", "CLIENT KILL 127.0.0.1:1", "CLIENT UNBLOCK 123456 [ <word> ]",
-		"TIME", "ROLE", "LOLWUT", "INFO", "INFO keyspace", "INFO <word>", "COMMAND COUNT", "COMMAND GETKEYS <any>", "COMMAND INFO <word>", "CONFIG GET ( maxmemory | save | databases | DATABASES timeout | hz | port* | x )",
+		"TIME", "ROLE", "LOLWUT", "INFO", "INFO keyspace", "INFO <word>", "COMMAND COUNT", "COMMAND GETKEYS <any>", "COMMAND INFO <word>", "CONFIG GET ( maxmemory | save | databases | DATABASES timeout | hz | list-* | x )",
 		"CLUSTER <word>", "READONLY", "AUTH <word>", "WAIT 0 0", "LASTSAVE", "ACL WHOAMI", "ACL <word>", "MEMORY <word>", "LATENCY <word>", "SLOWLOG LEN",
 		"PUBLISH <channel> <v>", "PUBSUB CHANNELS", "PUBSUB NUMSUB <channel>", "PUBSUB NUMPAT",
 	}},
@@ -96,6 +96,6 @@ var phrases = []struct {
 
 // afterSubscribing is what a subscriber goes on with.
 var afterSubscribing = []string{
-	"SUBSCRIBE <channel> +", "PSUBSCRIBE <pattern>", "UNSUBSCRIBE [ <channel> ]", "PUNSUBSCRIBE [ <pattern> ]", "PING", "PING <word>", "RESET", "QUIT",
-	"HMGET <h> <fields>", "HSET <h> <fv>", "PUBLISH <channel> <v>", "CLIENT GETNAME", "UNSUBSCRIBE",
+	"SUBSCRIBE <channel> +", "PSUBSCRIBE <pattern>", "UNSUBSCRIBE <channel>", "PUNSUBSCRIBE <pattern>", "PING", "PING <word>", "RESET", "RESET", "QUIT",
+	"HMGET <h> <fields>", "HSET <h> <fv>", "PUBLISH <channel> <v>", "CLIENT GETNAME", "ECHO <word>",
 }

@@ -111,15 +111,15 @@ type speaker struct {
 
 // owed notes what a request changes, and tells whether it is owed a reply.
 func (p *speaker) owed(a ask) bool {
-	if len(a.args) == 0 {
-		return a.replies != 0
-	}
 	silent := p.off || p.skip
 	p.skip = false
+	if len(a.args) == 0 {
+		return a.replies != 0 && !silent
+	}
 	name := strings.ToUpper(a.args[0])
 	switch {
 	case name == "RESET" && len(a.args) == 1:
-		p.off, p.skip, p.multi, p.queued = false, false, false, nil
+		p.off, p.skip, p.multi, p.queued, p.subscribed = false, false, false, nil, false
 		return true
 	case name == "QUIT":
 		return !silent
@@ -260,7 +260,7 @@ func (c *contest) turn(t turn) (*mismatch, error) {
 		return nil, err
 	}
 	sent := t.bytes()
-	closes := false
+	closes, messages := false, p.subscribed
 	for _, a := range t.asks {
 		queued := slices.Clone(p.queued)
 		if p.owed(a) {
@@ -269,12 +269,12 @@ func (c *contest) turn(t turn) (*mismatch, error) {
 			}
 			p.pending = append(p.pending, a)
 		}
-		closes = closes || a.closes()
+		closes, messages = closes || a.closes(), messages || p.subscribed
 	}
 	until := ""
 	switch {
 	case closes || t.unread:
-	case p.subscribed && !p.multi:
+	case messages && !p.multi:
 		sent = appendCommand(sent, "PING", syncToken)
 		until = syncToken
 	case p.off || p.skip:
@@ -289,7 +289,7 @@ func (c *contest) turn(t turn) (*mismatch, error) {
 	}
 	asked := p.pending
 	p.pending = nil
-	return p.compare(asked, until, closes), nil
+	return p.compare(asked, until, closes, !messages), nil
 }
 
 // closes tells whether the server may hang up after the request.
@@ -297,8 +297,15 @@ func (a ask) closes() bool {
 	return a.replies == untilClosed && len(a.args) == 0 || len(a.args) > 0 && strings.EqualFold(a.args[0], "quit")
 }
 
-// compare reads the replies of both sides and compares them.
-func (p *speaker) compare(asked []ask, until string, closes bool) *mismatch {
+// unpairs tells whether replies may not pair with requests from here on, or do
+// so again.
+func (a ask) unpairs() bool {
+	return len(a.args) > 0 && (strings.EqualFold(a.args[0], "reset") || strings.HasSuffix(strings.ToUpper(a.args[0]), "SUBSCRIBE"))
+}
+
+// compare reads the replies of both sides and compares them. Without pairs they
+// are not one to each of what was asked.
+func (p *speaker) compare(asked []ask, until string, closes, pairs bool) *mismatch {
 	n := 0
 	for _, a := range asked {
 		if len(a.args) > 0 {
@@ -331,7 +338,7 @@ func (p *speaker) compare(asked []ask, until string, closes bool) *mismatch {
 		if m.proxy == m.store {
 			continue
 		}
-		paired := !p.subscribed && i < len(asked) && len(asked[i].args) > 0
+		paired := pairs && i < len(asked) && len(asked[i].args) > 0
 		if !paired || !alike(asked[i], m.proxy, m.store) {
 			return &m
 		}

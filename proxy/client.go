@@ -19,6 +19,11 @@ const (
 	// readBuffer is what a connection reads at once, in bytes: some 18 requests
 	// of 50 fields. It grows for a longer request and shrinks again.
 	readBuffer = 16 << 10
+	// wideBuffer is what one that sends long pipelines reads at once.
+	wideBuffer = 64 << 10
+	// narrowReads is how many reads in a row that would have fitted the usual
+	// buffer give a wide one back.
+	narrowReads = 256
 	// sendAt is how many bytes of replies are put together before they are
 	// sent, when one read holds requests for more.
 	sendAt = 64 << 10
@@ -55,6 +60,7 @@ type client struct {
 	wire       []byte           // scratch: a projection in canonical form
 	keys       [][]byte         // scratch: keys of a command
 	reads      uint             // reads so far
+	narrow     int              // reads in a row that a wide buffer was too wide for
 
 	looping   bool          // the reader is the poll's goroutine: nothing may wait
 	lingering chan struct{} // not nil: what comes is dropped; closed at the end of it
@@ -62,6 +68,10 @@ type client struct {
 
 	fetching atomic.Int64 // misses in flight
 	writing  atomic.Int64 // forwarded writes that were not answered yet
+
+	// stranger: the store may show this user something else than what the cache
+	// holds.
+	stranger bool
 
 	txn transaction
 	// opaque is where everything goes since a transaction changed the state of
@@ -76,8 +86,10 @@ type client struct {
 	tunnels  map[string]*tunnel // by node
 	proto    resp.Version       // that tunnels are made for
 	db       int                // likewise
-	ended    bool               // no more are made
-	wg       sync.WaitGroup     // of the tunnels' goroutines
+	// who is the user that they are made for; nil: the configured one.
+	who   *cluster.Credentials
+	ended bool           // no more are made
+	wg    sync.WaitGroup // of the tunnels' goroutines
 }
 
 // errLeaving ends a connection as it should be: QUIT, or a protocol error that
@@ -109,14 +121,9 @@ var errDraining = errors.New("the process is stopping")
 
 func (c *client) serve() error {
 	for {
-		if c.end == len(c.buf) {
-			c.makeRoom()
-		}
-		n, err := c.nc.Read(c.buf[c.end:])
-		c.end += n
+		n, err := c.nc.Read(c.room())
 		if n > 0 {
-			c.counts.bytesIn.Add(uint64(n))
-			if err := c.handle(); err != nil {
+			if err := c.took(n); err != nil {
 				return err
 			}
 		}
@@ -129,15 +136,48 @@ func (c *client) serve() error {
 	}
 }
 
-// makeRoom moves what is left to the front, or doubles the buffer where
-// nothing can be moved.
-func (c *client) makeRoom() {
+// room is where to read to: behind what is left of an incomplete request.
+func (c *client) room() []byte {
 	if c.start > 0 {
 		copy(c.buf, c.buf[c.start:c.end])
 		c.start, c.end = 0, c.end-c.start
-		return
 	}
-	c.buf = append(c.buf, make([]byte, len(c.buf))...)
+	if c.end == len(c.buf) {
+		c.buf = append(c.buf, make([]byte, len(c.buf))...)
+	}
+	return c.buf[c.end:]
+}
+
+// took handles n bytes that were read to room.
+func (c *client) took(n int) error {
+	filled := n == len(c.buf)-c.end
+	c.end += n
+	add(&c.counts.bytesIn, n)
+	err := c.handle()
+	if c.start == c.end {
+		c.start, c.end = 0, 0
+	}
+	c.resize(n, filled)
+	return err
+}
+
+// resize makes the buffer fit what the client sends: wide after a read that
+// filled it, so that a long pipeline costs few system calls, and usual again
+// when it has not been needed for a while, or at once if one huge request made
+// it wider still.
+func (c *client) resize(n int, filled bool) {
+	switch {
+	case filled && len(c.buf) < wideBuffer:
+		wide := make([]byte, wideBuffer)
+		c.start, c.end = 0, copy(wide, c.buf[c.start:c.end])
+		c.buf, c.narrow = wide, 0
+	case n >= readBuffer:
+		c.narrow = 0
+	case len(c.buf) > readBuffer && c.end == 0:
+		if c.narrow++; c.narrow >= narrowReads || len(c.buf) > wideBuffer {
+			c.buf, c.narrow = make([]byte, readBuffer), 0
+		}
+	}
 }
 
 // hitSampling is how many reads go by for one whose time is taken: reading the
@@ -156,12 +196,6 @@ func (c *client) handle() error {
 	handled, err := c.requests()
 	if flushed := c.flush(); err == nil {
 		err = flushed
-	}
-	if c.start == c.end {
-		c.start, c.end = 0, 0
-		if len(c.buf) > readBuffer {
-			c.buf = make([]byte, readBuffer)
-		}
 	}
 	if !began.IsZero() && handled > 0 && c.counts.hits()-before == uint64(handled) {
 		c.server.latency.hit.Observe(time.Since(began).Seconds())
@@ -229,6 +263,7 @@ func (c *client) request(b []byte) (int, error) {
 	}
 	if args := c.parser.Args(); n > 0 && len(args) > 0 {
 		err = c.dispatch(args, b[:n])
+		c.parser.Stranger(!c.session.Authenticated())
 		c.direct = c.bypass() == bypassNot
 	}
 	return n, err
@@ -245,7 +280,11 @@ func (c *client) flush() error {
 		clear(c.fetches[:cap(c.fetches)])
 		c.fetches = c.fetches[:0]
 	}
-	c.flushTunnels()
+	if !c.looping {
+		// The poll's goroutine puts nothing in line for a tunnel, and must not wait
+		// for one that is being made.
+		c.flushTunnels()
+	}
 	return err
 }
 

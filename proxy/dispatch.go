@@ -19,6 +19,10 @@ func (c *client) dispatch(args [][]byte, raw []byte) error {
 			"client", c.session.Remote)
 		return errHTTP
 	}
+	if !c.session.Admits(cmd) {
+		c.turnAway(cmd, args)
+		return nil
+	}
 	if cmd == nil {
 		return c.forward(nil, args, raw) // the store may know it
 	}
@@ -27,6 +31,10 @@ func (c *client) dispatch(args [][]byte, raw []byte) error {
 	case cmd.Class == command.Refused:
 		c.txn.broken = c.txn.open
 		return c.answer(cmd, args, raw)
+	case c.presentsOwn(cmd, args):
+		c.txn.broken = c.txn.open
+		c.refuse(c.session.Owed(), errNotInTransaction(cmd))
+		return nil
 	case c.opaque != nil && cmd.Name == "quit":
 		return c.answer(cmd, args, raw)
 	case c.opaque != nil && isTransaction(cmd):
@@ -92,6 +100,12 @@ func (c *client) answer(cmd *command.Command, args [][]byte, raw []byte) error {
 		c.server.other.add(cmd.Name, "error")
 		return nil
 	}
+	if c.mayAskStore(cmd) {
+		// What came before must not wait for it too.
+		if err := c.flush(); err != nil {
+			return err
+		}
+	}
 	before := len(c.reply)
 	if c.reply, effect = c.session.Answer(c.reply, cmd, args); effect&session.Forward != 0 {
 		return c.forward(cmd, args, raw)
@@ -104,7 +118,8 @@ func (c *client) answer(cmd *command.Command, args [][]byte, raw []byte) error {
 	if effect&session.Close != 0 {
 		return errLeaving
 	}
-	if effect&(session.Reset|session.DBChanged|session.ProtoChanged) != 0 {
+	if effect&(session.Reset|session.DBChanged|session.ProtoChanged) != 0 ||
+		effect&session.AuthChanged != 0 && c.session.Identity != nil {
 		return c.renewTunnels(effect&session.Reset != 0)
 	}
 	return nil

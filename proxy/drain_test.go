@@ -122,7 +122,7 @@ func TestTunnelToANodeThatNeverGreets(t *testing.T) {
 	store.hangUp()
 	await(t, "the tunnel's loss is noticed", func() bool {
 		p.send(cmd("GET k"))
-		return strings.Contains(p.reply(), "connect to the store")
+		return strings.Contains(p.reply(), "i/o timeout")
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"github.com/tidwall/redcon"
 
 	"github.com/fsproxy/fsproxy/cache"
+	"github.com/fsproxy/fsproxy/proxy/session"
 	"github.com/fsproxy/fsproxy/resp"
 )
 
@@ -49,6 +50,10 @@ func (c *client) readPast(why bypassReason, entity []byte, fields int, single bo
 		c.reply = append(c.reply, c.server.canned...)
 		return nil
 	}
+	if why == bypassNoAuth {
+		c.reply = resp.AppendError(c.reply, session.NoAuth)
+		return nil
+	}
 	err := c.forwardRead(why, entity, fields, single, raw)
 	c.direct = c.bypass() == bypassNot
 	return err
@@ -66,11 +71,13 @@ const (
 	bypassReply                    // CLIENT REPLY OFF or SKIP
 	bypassBound                    // too many features, projections or layouts
 	bypassOpaque                   // a transaction held SELECT or the like
+	bypassUser                     // the store may show this user something else
+	bypassNoAuth                   // who asks has yet to authenticate, and gets an error
 	bypassCanned                   // this server answers canned bytes: see ServeCanned
 	bypassReasons
 )
 
-var bypassNames = [bypassReasons]string{"", "mode_off", "transaction", "write_in_flight", "database", "client_reply", "interning_bound", "unknown_state", ""}
+var bypassNames = [bypassReasons]string{"", "mode_off", "transaction", "write_in_flight", "database", "client_reply", "interning_bound", "unknown_state", "user", "", ""}
 
 // bypass tells whether reads of this connection must not be answered from the
 // cache now.
@@ -78,8 +85,12 @@ func (c *client) bypass() bypassReason {
 	switch {
 	case c.server.canned != nil:
 		return bypassCanned
+	case !c.session.Authenticated():
+		return bypassNoAuth
 	case c.server.cfg.Off:
 		return bypassMode
+	case c.stranger:
+		return bypassUser
 	case c.txn.active():
 		return bypassTransaction
 	case c.writing.Load() > 0:

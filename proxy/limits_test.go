@@ -123,8 +123,6 @@ func TestReaderWaitsAtTheInFlightBound(t *testing.T) {
 	}
 }
 
-
-
 // malformed input and what Redis says of it.
 var malformed = []struct{ input, want string }{
 	{"*1\r\n$9223372036854775807\r\n", "-ERR Protocol error: invalid bulk length\r\n"},

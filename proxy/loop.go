@@ -27,17 +27,12 @@ func (c *client) readable() {
 		c.drop()
 		return
 	}
-	if c.end == len(c.buf) {
-		c.makeRoom()
-	}
-	n, err := c.socket.Read(c.buf[c.end:])
+	n, err := c.socket.Read(c.room())
 	if errors.Is(err, wire.ErrNotReady) {
 		return
 	}
 	if err == nil {
-		c.end += n
-		c.counts.bytesIn.Add(uint64(n))
-		if err = c.handle(); err == nil {
+		if err = c.took(n); err == nil {
 			return
 		}
 	}

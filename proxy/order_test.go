@@ -3,6 +3,7 @@ package proxy_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"strings"
 	"testing"
 
@@ -87,16 +88,29 @@ func preload(m *miniredis.Miniredis) {
 	}
 }
 
+// opaqueListener hides what its connections are, as TLS does: such a connection
+// is not polled, and not tried without waiting.
+type opaqueListener struct{ net.Listener }
+
+func (l opaqueListener) Accept() (net.Conn, error) {
+	nc, err := l.Listener.Accept()
+	return struct{ net.Conn }{nc}, err
+}
+
 // Whatever mix of hits, misses, tunnelled and local commands a pipeline has, and
 // however it is cut into writes, its replies are those of the store itself, in
 // the order of the requests.
 func TestRepliesAreTheStoresInTheOrderOfRequests(t *testing.T) {
-	for _, hello := range []string{"", "HELLO 3"} {
+	for _, hello := range []string{"", "HELLO 3", "HELLO 2"} {
 		t.Run("greeting "+hello, func(t *testing.T) {
 			behind, alone := miniredis.RunT(t), miniredis.RunT(t)
 			preload(behind)
 			preload(alone)
-			s := newStack(t, behind.Addr())
+			s := newStack(t, behind.Addr(), func(s *setup) {
+				if hello == "HELLO 2" {
+					s.listener = opaqueListener{listen(t)}
+				}
+			})
 			rng := rand.New(rand.NewPCG(7, uint64(len(hello))))
 			direct := dial(t, alone.Addr())
 			proxied := s.dial()

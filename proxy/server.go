@@ -32,6 +32,7 @@ type Config struct {
 	WriteSettle    time.Duration // see cache.Invalidate
 	DrainTimeout   time.Duration // for what is in flight when the process is to stop
 	Off            bool          // every read is forwarded
+	Auth           Auth          // who may connect
 	Log            *slog.Logger
 }
 
@@ -44,6 +45,7 @@ type Server struct {
 	clock    *cache.Clock
 	sessions *session.Server
 	latency  Latency
+	verdicts *verdicts
 	canned   []byte // what every read is answered with; nil: as it should be
 
 	draining  atomic.Bool
@@ -57,7 +59,7 @@ type Server struct {
 	turn    int   // through polls
 	closed  Stats // counts of connections that ended
 
-	accepted, refused, outputLimit, protocolErrors, fetchErrors atomic.Uint64
+	accepted, refused, outputLimit, protocolErrors, fetchErrors, authFailures atomic.Uint64
 	other                                                       otherCommands
 }
 
@@ -66,13 +68,16 @@ func New(cfg Config, c *cache.Cache, up *cluster.Upstream, clock *cache.Clock) *
 	s := &Server{
 		cfg: cfg, log: cfg.Log, cache: c, upstream: up, clock: clock,
 		clients: make(map[*client]struct{}),
-		latency: newLatency(),
+		latency: newLatency(), verdicts: newVerdicts(),
 	}
 	s.sessions = session.NewServer(session.Config{
 		KeySlot:    cluster.Slot,
 		Version:    s.storeVersion,
 		MaxClients: cfg.MaxClients,
 		Info:       s.info,
+
+		Authenticate: s.authenticator(),
+		Strangers:    cfg.Auth.Mode == AuthUpstream && !cfg.Auth.ShareRows,
 	})
 	return s
 }
@@ -204,9 +209,7 @@ func (s *Server) admit(nc net.Conn) {
 	s.mu.Unlock()
 	if c == nil {
 		s.refused.Add(1)
-		_ = nc.SetWriteDeadline(time.Now().Add(acceptPause))
-		_, _ = nc.Write([]byte("-ERR max number of clients reached\r\n"))
-		_ = nc.Close()
+		turnDown(nc)
 		return
 	}
 	s.accepted.Add(1)
@@ -215,6 +218,18 @@ func (s *Server) admit(nc net.Conn) {
 		return
 	}
 	c.socket.WantRead(true)
+}
+
+// turnDown ends a connection in Redis' words. One of TLS gets none, as from
+// Redis: its handshake would have to be waited for.
+func turnDown(nc net.Conn) {
+	if layered, ok := nc.(interface{ NetConn() net.Conn }); ok {
+		_ = layered.NetConn().Close()
+		return
+	}
+	_ = nc.SetWriteDeadline(time.Now().Add(acceptPause))
+	_, _ = nc.Write([]byte("-ERR max number of clients reached\r\n"))
+	_ = nc.Close()
 }
 
 func (s *Server) newClient(nc net.Conn) *client {
@@ -232,6 +247,7 @@ func (s *Server) newClient(nc net.Conn) *client {
 	}
 	c.replies = newReplies(c.out, s.cfg.MaxOutputBytes)
 	c.session = s.sessions.Open(c.remote, local, c.out.Abort)
+	c.parser.Stranger(!c.session.Authenticated())
 	c.direct = c.bypass() == bypassNot
 	return c
 }

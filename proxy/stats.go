@@ -19,6 +19,7 @@ type Stats struct {
 	OutputLimit       uint64 // connections closed because the client did not read
 	ProtocolErrors    uint64 // malformed requests
 	FetchErrors       uint64 // reads answered with an error
+	AuthFailures      uint64 // attempts to authenticate that were refused
 	Other             []CommandCount
 }
 
@@ -41,7 +42,7 @@ func (s *Server) Stats() Stats {
 	s.mu.Unlock()
 	sum.Accepted, sum.Refused = s.accepted.Load(), s.refused.Load()
 	sum.OutputLimit, sum.ProtocolErrors = s.outputLimit.Load(), s.protocolErrors.Load()
-	sum.FetchErrors = s.fetchErrors.Load()
+	sum.FetchErrors, sum.AuthFailures = s.fetchErrors.Load(), s.authFailures.Load()
 	sum.Other = s.other.list()
 	return sum
 }

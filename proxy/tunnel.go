@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -62,15 +61,16 @@ func (c *client) tunnelTo(addr string) (*tunnel, error) {
 	return t, nil
 }
 
-// dialTunnel connects and speaks the client's protocol version and database.
+// dialTunnel connects as the client's user and speaks its protocol version and
+// database.
 // The client's state is read under tunnelMu, which renewTunnels and this hold.
 func (c *client) dialTunnel(addr string) (*tunnel, error) {
 	s := c.server
-	nc, err := s.upstream.Dial(context.Background(), addr)
+	nc, err := c.dialStore(addr)
 	if err != nil {
 		return nil, fmt.Errorf("connect to the store: %w", err)
 	}
-	t := &tunnel{client: c, addr: addr, nc: nc, out: wire.NewOutput(nc, s.cfg.Limits.RequestBytes+sendAt)}
+	t := &tunnel{client: c, addr: addr, nc: nc, out: wire.NewOutput(nc, s.cfg.Limits.RequestBytes+maxUnsent+sendAt)}
 	if err := t.greet(c.proto, c.db); err != nil {
 		_ = nc.Close()
 		return nil, err
@@ -317,4 +317,5 @@ func (c *client) closeTunnels() {
 		delete(c.tunnels, addr)
 	}
 	c.proto, c.db = c.session.Proto, c.session.DB
+	c.becomes()
 }

@@ -19,6 +19,13 @@ var DefaultLimits = Limits{
 	RequestBytes: 128 << 20,
 }
 
+// Redis' own limits for a client that has not authenticated yet: enough for a
+// HELLO with all its options, and no more memory than that.
+const (
+	strangersArguments = 10
+	strangersBulkBytes = 16 << 10
+)
+
 // ProtocolError is input that cannot be a request or a reply. Its text is what
 // Redis answers, without the leading "ERR ".
 type ProtocolError string
@@ -37,6 +44,9 @@ const (
 	errRequest ProtocolError = "too big request"
 	// Redis waits for more and says nothing.
 	errInlineNUL ProtocolError = "NUL byte in inline request"
+
+	errStrangersArguments ProtocolError = "unauthenticated multibulk length"
+	errStrangersBulk      ProtocolError = "unauthenticated bulk length"
 )
 
 // errExpectedBulk names the byte that stands where an argument should begin, as

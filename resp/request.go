@@ -11,7 +11,8 @@ import (
 // was read, so that a client sending a byte at a time costs no more than one
 // that sends a request whole.
 type Parser struct {
-	limits Limits
+	limits   Limits
+	stranger bool // who sends them has not authenticated yet
 
 	args []([]byte) // of the last complete request; alias its buffer
 
@@ -27,6 +28,10 @@ type Parser struct {
 func NewParser(limits Limits) *Parser {
 	return &Parser{limits: limits, bulk: -1}
 }
+
+// Stranger says whether requests from the next one on come from someone who has
+// yet to authenticate: they are held to Redis' much lower limits for such.
+func (p *Parser) Stranger(is bool) { p.stranger = is }
 
 // Args are the arguments of the request that Next last returned, the command's
 // name first. They alias the buffer given to Next, and are valid until the
@@ -103,6 +108,9 @@ func (p *Parser) multibulk(buf []byte) (int, error) {
 		if !ok || n > math.MaxInt32 || n > int64(p.limits.Arguments) {
 			return 0, errMultibulkLength
 		}
+		if p.stranger && n > strangersArguments {
+			return 0, errStrangersArguments
+		}
 		if n <= 0 {
 			return next, nil
 		}
@@ -164,6 +172,9 @@ func (p *Parser) argument(buf []byte) (done bool, err error) {
 		n, ok := parseInt(line)
 		if !ok || n < 0 || n > int64(p.limits.BulkBytes) {
 			return false, errBulkLength
+		}
+		if p.stranger && n > strangersBulkBytes {
+			return false, errStrangersBulk
 		}
 		// Known now, so said now, before the client sends it all.
 		if n > int64(p.limits.RequestBytes-next-2) {

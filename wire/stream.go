@@ -12,6 +12,7 @@ import (
 type stream struct {
 	conn net.Conn
 	raw  syscall.RawConn // nil: cannot be tried without blocking (TLS)
+	end  net.Conn        // what is closed at the end: conn, or what lies below TLS
 
 	// of the try under way
 	b    []byte
@@ -21,7 +22,12 @@ type stream struct {
 }
 
 func newStream(conn net.Conn) *stream {
-	s := &stream{conn: conn}
+	s := &stream{conn: conn, end: conn}
+	if layered, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		// To close TLS itself would write a farewell, and wait seconds for
+		// someone who does not read, with all who wait for Output.mu.
+		s.end = layered.NetConn()
+	}
 	if sc, ok := conn.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
 			s.raw = raw
@@ -113,6 +119,6 @@ func (s *stream) writeAll(o *Output, b []byte) {
 	}
 }
 
-func (s *stream) abort() { _ = s.conn.Close() }
+func (s *stream) abort() { _ = s.end.Close() }
 
-func (s *stream) close() error { return s.conn.Close() }
+func (s *stream) close() error { return s.end.Close() }

@@ -42,7 +42,7 @@ func clientKill(c *Session, out []byte, args [][]byte) ([]byte, Effect) {
 		}
 	}
 	killed, effect := 0, Effect(0)
-	for _, s := range c.server.list() {
+	for _, s := range c.known() {
 		if !v.match(s, c) {
 			continue
 		}
@@ -86,7 +86,7 @@ func killFilters(c *Session, args [][]byte) (v victims, failure string) {
 			v.laddr = value
 		case is(args[0], "user"):
 			v.user, v.byUser = string(value), true
-			if !c.server.knowsUser(v.user) {
+			if !c.knowsUser(v.user) {
 				return v, fmt.Sprintf("ERR No such user '%s'", cString(value, len(value)))
 			}
 		case is(args[0], "skipme") && is(value, "yes"):
@@ -102,12 +102,12 @@ func killFilters(c *Session, args [][]byte) (v victims, failure string) {
 
 // knowsUser tells whether someone is connected under that name, or could be
 // without saying so.
-func (s *Server) knowsUser(user string) bool {
+func (c *Session) knowsUser(user string) bool {
 	if user == defaultUser {
 		return true
 	}
-	for _, c := range s.list() {
-		if c.snapshot.Load().user == user {
+	for _, other := range c.known() {
+		if other.snapshot.Load().user == user {
 			return true
 		}
 	}

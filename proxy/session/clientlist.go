@@ -63,13 +63,13 @@ func clientList(c *Session, out []byte, args [][]byte) ([]byte, Effect) {
 	var listed []*Session
 	switch {
 	case len(args) == 2:
-		listed = c.server.list()
+		listed = c.known()
 	case len(args) == 4 && is(args[2], "type"):
 		kind, ok := clientType(args[3])
 		if !ok {
 			return appendError(out, unknownType(args[3]))
 		}
-		for _, s := range c.server.list() {
+		for _, s := range c.known() {
 			if s.kind() == kind {
 				listed = append(listed, s)
 			}
@@ -80,7 +80,7 @@ func clientList(c *Session, out []byte, args [][]byte) ([]byte, Effect) {
 			if !ok {
 				return appendError(out, "ERR Invalid client ID")
 			}
-			if s := c.server.find(id); s != nil {
+			if s := c.find(id); s != nil {
 				listed = append(listed, s)
 			}
 		}

@@ -63,6 +63,7 @@ func selectDB(c *Session, out []byte, args [][]byte) ([]byte, Effect) {
 func reset(c *Session, out []byte, _ [][]byte) ([]byte, Effect) {
 	c.Proto, c.DB, c.User, c.Name = resp.V2, 0, defaultUser, ""
 	c.ReadOnly = false
+	c.Identity, c.authenticated = nil, c.server.config.Authenticate == nil
 	c.off, c.skipNext = false, false
 	return append(out, "+RESET\r\n"...), Reset
 }

@@ -15,7 +15,6 @@ const quoted = 128
 const (
 	errSyntax     = "ERR syntax error"
 	errNotInteger = "ERR value is not an integer or out of range"
-	errNoUser     = "WRONGPASS invalid username-password pair or user is disabled."
 )
 
 // AppendUnknownCommand appends Redis' error for a command that does not exist,

@@ -31,8 +31,8 @@ func hello(c *Session, out []byte, args [][]byte) ([]byte, Effect) {
 		more := len(args) - 1 - i
 		switch {
 		case is(args[i], "auth") && more >= 2:
-			if !c.authenticate(string(args[i+1]), args[i+2]) {
-				return appendError(out, errNoUser)
+			if refusal := c.authenticate(string(args[i+1]), true, args[i+2]); refusal != "" {
+				return appendError(out, refusal)
 			}
 			i += 2
 		case is(args[i], "setname") && more >= 1:
@@ -43,6 +43,9 @@ func hello(c *Session, out []byte, args [][]byte) ([]byte, Effect) {
 		default:
 			return appendError(out, fmt.Sprintf("ERR Syntax error in HELLO option '%s'", cString(args[i], len(args[i]))))
 		}
+	}
+	if !c.authenticated {
+		return appendError(out, errHelloFirst)
 	}
 	c.Proto = resp.Version(version)
 	return c.appendHello(out), 0
@@ -78,16 +81,8 @@ func auth(c *Session, out []byte, args [][]byte) ([]byte, Effect) {
 	default:
 		return appendError(out, errSyntax)
 	}
-	if !c.authenticate(user, args[len(args)-1]) {
-		return appendError(out, errNoUser)
+	if refusal := c.authenticate(user, len(args) == 3, args[len(args)-1]); refusal != "" {
+		return appendError(out, refusal)
 	}
 	return appendOK(out)
-}
-
-// authenticate takes any user and password: the proxy asks for none, and many
-// clients send one out of habit, which with Redis' own error for that would
-// keep them from connecting.
-func (c *Session) authenticate(user string, _ []byte) bool {
-	c.User = user
-	return true
 }

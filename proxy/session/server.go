@@ -42,6 +42,14 @@ type Config struct {
 	Databases int
 	// MaxClients is what INFO clients reports; 0 leaves the line out.
 	MaxClients int
+	// Authenticate judges what a client presents; named says that it named the
+	// user itself. A refusal is the error that it is told, without its "-"; ""
+	// lets it in, with an identity that must be comparable. It may wait. Nil:
+	// nobody has to present anything, and whatever is presented is taken.
+	Authenticate func(user string, named bool, password string) (identity any, refusal string)
+	// Strangers has clients of one user know nothing of those of another:
+	// CLIENT LIST and KILL concern those of one's own.
+	Strangers bool
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -96,7 +104,8 @@ func (s *Server) Open(remote, local string, kill func()) *Session {
 		ID: s.lastID.Add(1), Remote: remote, Local: local,
 		CreatedAt: s.config.Now(),
 		User:      defaultUser, Proto: resp.V2,
-		server: s, kill: kill,
+		authenticated: s.config.Authenticate == nil,
+		server:        s, kill: kill,
 	}
 	c.lastActive.Store(c.CreatedAt.Unix())
 	c.Publish()
@@ -124,11 +133,24 @@ func (s *Server) Clients() int {
 // RunID names this run of the proxy: 40 hexadecimal digits.
 func (s *Server) RunID() string { return s.runID }
 
-// find returns the session with an id; nil if there is none.
-func (s *Server) find(id int64) *Session {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.sessions[id]
+// find returns the session with an id; nil if there is none that c knows of.
+func (c *Session) find(id int64) *Session {
+	c.server.mu.Lock()
+	defer c.server.mu.Unlock()
+	if found := c.server.sessions[id]; found != nil && c.knows(found) {
+		return found
+	}
+	return nil
+}
+
+// known returns the sessions that c knows of in the order in which they came.
+func (c *Session) known() []*Session {
+	return slices.DeleteFunc(c.server.list(), func(other *Session) bool { return !c.knows(other) })
+}
+
+// knows tells whether c may know of another session.
+func (c *Session) knows(other *Session) bool {
+	return !c.server.config.Strangers || other == c || other.snapshot.Load().user == c.User
 }
 
 // list returns all sessions in the order in which they came.

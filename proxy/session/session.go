@@ -28,6 +28,9 @@ type Session struct {
 	ReadOnly   bool         // READONLY
 	NoEvict    bool         // CLIENT NO-EVICT
 	PubSub     bool         // a pure pipe by now: set by the connection, for CLIENT LIST
+	Identity   any          // what Config.Authenticate returned; nil: nothing
+
+	authenticated bool // or nobody has to be
 
 	// CLIENT REPLY: off is OFF; skipNext is SKIP, meant for the next request;
 	// skipping holds while that request is answered.
@@ -102,7 +105,7 @@ const (
 	DBChanged
 	// ProtoChanged: Proto is another; a tunnel has to follow.
 	ProtoChanged
-	// AuthChanged: User is another; a tunnel has to follow.
+	// AuthChanged: User or Identity is another; a tunnel has to follow.
 	AuthChanged
 	// Forward: not for the proxy to answer after all. Nothing was appended and
 	// nothing used up: handle the request as if it were of class Tunnel.
@@ -148,7 +151,7 @@ func init() { // not a literal: some handlers read the map that it fills
 func (c *Session) Answer(out []byte, cmd *command.Command, args [][]byte) ([]byte, Effect) {
 	start := len(out)
 	c.skipping, c.skipNext = c.skipNext, false
-	proto, db, user := c.Proto, c.DB, c.User
+	proto, db, user, identity := c.Proto, c.DB, c.User, c.Identity
 
 	out, effect := c.answer(out, cmd, args)
 	if effect&Forward != 0 {
@@ -164,7 +167,7 @@ func (c *Session) Answer(out []byte, cmd *command.Command, args [][]byte) ([]byt
 	if c.DB != db {
 		effect |= DBChanged
 	}
-	if c.User != user {
+	if c.User != user || c.Identity != identity {
 		effect |= AuthChanged
 	}
 	c.Publish()
