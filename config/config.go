@@ -8,6 +8,7 @@ import "time"
 // The mapstructure tag of each field is its part of the option's dotted key.
 type Config struct {
 	Listeners    []Listener    `mapstructure:"listeners"`
+	Auth         Auth          `mapstructure:"auth"`
 	Mode         Mode          `mapstructure:"mode"`
 	Upstream     Upstream      `mapstructure:"upstream"`
 	Cache        Cache         `mapstructure:"cache"`

@@ -81,13 +81,17 @@ func (c *Config) sequenceNode(o Option) *yaml.Node {
 	sequence := &yaml.Node{Kind: yaml.SequenceNode}
 	for i := range c.field(o.Key).Len() {
 		section := &yaml.Node{Kind: yaml.MappingNode}
-		for _, e := range o.Elements {
+		for j, e := range o.Elements {
 			var value yaml.Node
 			key := fmt.Sprintf("%s[%d].%s", o.Key, i, e.Key)
+			if j > 0 && c.text(key) == e.Default {
+				continue
+			}
 			if err := value.Encode(plain(c.field(key).Interface())); err != nil {
 				panic("config: printing " + key + ": " + err.Error())
 			}
-			attach(section, e.Key, &value, "")
+			inner, last := sectionOf(section, e.Key)
+			attach(inner, last, &value, "")
 		}
 		sequence.Content = append(sequence.Content, section)
 	}
@@ -118,6 +122,10 @@ func (c *Config) comment(o Option, memory Memory) string {
 	case "cache.max_bytes":
 		if c.Cache.MaxBytes == 0 {
 			notes = append(notes, fmt.Sprintf("%d here, %d %% of %s", memory.Bytes/100*cacheShare, cacheShare, memory.Source))
+		}
+	case "auth.password_file":
+		if c.Auth.password != nil {
+			notes = append(notes, "password "+mask)
 		}
 	case "upstream.password_file":
 		if c.Upstream.password != nil {

@@ -168,8 +168,7 @@ func (r *fileReader) sections(o Option, node *yaml.Node) {
 	}
 }
 
-// element reads one section of a list. Element options left out get their
-// default; the first one has none and must be given.
+// element reads one section of a list. The first of its options must be given.
 func (r *fileReader) element(o Option, key string, node *yaml.Node) map[string]any {
 	if node.Kind != yaml.MappingNode {
 		r.wrongShape(key, node, o.Form.Accepted)
@@ -177,30 +176,38 @@ func (r *fileReader) element(o Option, key string, node *yaml.Node) map[string]a
 	}
 	before := len(r.problems)
 	section := map[string]any{}
-	names := make([]string, len(o.Elements))
-	for i, e := range o.Elements {
-		names[i] = e.Key
-		if i > 0 {
-			section[e.Key] = e.split(e.Default)
-		}
-	}
-	r.pairs("", node, func(_ string, name, value *yaml.Node) {
-		full := key + "." + name.Value
-		value = target(value)
-		switch i := indexOf(names, name.Value); {
-		case i < 0:
-			r.unknown(full, name, value, names)
-		case value.Kind != yaml.ScalarNode || isNull(value):
-			r.wrongShape(full, value, o.Elements[i].Form.Accepted)
-		default:
-			section[name.Value] = value.Value
-			r.found.origins[full] = r.origin(value.Line)
-		}
-	})
-	if _, given := section[names[0]]; !given && len(r.problems) == before {
+	part := &fileReader{path: r.path, options: o.Elements, found: r.found, problems: r.problems}
+	part.elementPairs(key, "", node, section)
+	r.problems = part.problems
+	if _, given := section[o.Elements[0].Key]; !given && len(r.problems) == before {
 		r.wrongShape(key, node, o.Form.Accepted)
 	}
 	return section
+}
+
+// elementPairs reads into section the options of the element called element, of
+// which r knows the options, or those of a section of it whose keys begin with
+// prefix ("tls.").
+func (r *fileReader) elementPairs(element, prefix string, node *yaml.Node, section map[string]any) {
+	r.pairs(prefix, node, func(key string, name, value *yaml.Node) {
+		full := element + "." + key
+		value = target(value)
+		o, found := r.option(key)
+		inner := r.below(key + ".")
+		switch {
+		case found && (value.Kind != yaml.ScalarNode || isNull(value)):
+			r.wrongShape(full, value, o.Form.Accepted)
+		case found:
+			section[key] = value.Value
+			r.found.origins[full] = r.origin(value.Line)
+		case len(inner) == 0:
+			r.unknown(full, name, value, r.below(prefix))
+		case value.Kind == yaml.MappingNode:
+			r.elementPairs(element, key+".", value, section)
+		case !isNull(value): // "tls:" with nothing below it
+			r.wrongShape(full, value, "a section of options: "+strings.Join(inner, ", "))
+		}
+	})
 }
 
 // target follows an alias to the node it stands for. Aliases of aliases do not

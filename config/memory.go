@@ -19,7 +19,7 @@ func (c Cache) ResolvedMaxBytes() Bytes {
 // Warnings tells what is allowed and yet likely a mistake here. It is no error
 // because a configuration may be checked on another machine than it is for.
 func (c *Config) Warnings() []string {
-	return c.warnings(MemoryLimit())
+	return append(c.clearTextWarnings(), c.warnings(MemoryLimit())...)
 }
 
 func (c *Config) warnings(memory Memory) []string {

@@ -20,7 +20,7 @@ type Option struct {
 	Reloadable bool
 
 	// Elements are the options of each element, where the value is a list of
-	// sections. In a flag or variable the elements are separated by commas and
+	// sections; their keys may be dotted. In a flag or variable the elements are separated by commas and
 	// each is the value of the first element option.
 	Elements []Option
 }
@@ -46,7 +46,7 @@ const (
 )
 
 const (
-	acceptedListen = "host:port on loopback (127.0.0.1, [::1] or localhost), or unix:///absolute/path of at most 107 bytes"
+	acceptedListen = "host:port on loopback (127.0.0.1, [::1] or localhost; any host where auth.mode is not none), or unix:///absolute/path of at most 107 bytes"
 	acceptedDial   = "host:port"
 	acceptedAdmin  = "host:port, :port for all interfaces, or empty to switch it off"
 	acceptedFile   = "the path of a readable file, or empty"
@@ -56,7 +56,7 @@ const (
 // for each caller, who may keep it.
 func Options() []Option {
 	groups := [][]Option{
-		clientOptions(), upstreamOptions(), cacheOptions(), limitOptions(), processOptions(),
+		listenerOptions(), authOptions(), modeOptions(), upstreamOptions(), cacheOptions(), limitOptions(), processOptions(),
 	}
 	var all []Option
 	for _, g := range groups {
@@ -65,17 +65,17 @@ func Options() []Option {
 	return all
 }
 
-func clientOptions() []Option {
+func listenerOptions() []Option {
+	return []Option{{
+		Key: "listeners", Default: "127.0.0.1:6379", Flag: "listen",
+		Form:     Form{Kind: "list of sections", Accepted: "{address: " + acceptedListen + "}", List: true},
+		Meaning:  "Where clients connect to: the address of each listener; port 0 takes a free port",
+		Elements: listenerElements(),
+	}}
+}
+
+func modeOptions() []Option {
 	return []Option{
-		{
-			Key: "listeners", Default: "127.0.0.1:6379", Flag: "listen",
-			Form:    Form{Kind: "list of sections", Accepted: "{address: " + acceptedListen + "}", List: true},
-			Meaning: "Where clients connect to: the address of each listener; port 0 takes a free port",
-			Elements: []Option{{
-				Key: "address", Form: checked("address", acceptedListen, checkListen),
-				Meaning: "Where clients connect to",
-			}},
-		},
 		{
 			Key: "mode", Default: string(ModeLive), Flag: "mode", Reloadable: true,
 			Form:    choice(ModeOff, ModeDryRun, ModeLive),

@@ -82,6 +82,7 @@ func TestDefaultsAreThoseOfTheOptionTree(t *testing.T) {
 		"limits.max_bulk_bytes": "64MiB", "limits.max_inline_bytes": "64KiB", "limits.max_request_bytes": "128MiB",
 		"limits.max_output_bytes": "64MiB", "limits.max_in_flight": "1024", "admin.address": "127.0.0.1:9190",
 		"log.level": "info", "log.format": "text", "drain_timeout": "10s",
+		"auth.mode": "none", "auth.password_file": "", "auth.cache_ttl": "1m", "auth.share_rows": "false",
 	} {
 		if got := cfg.text(key); got != want {
 			t.Errorf("%s = %s, want %s", key, got, want)

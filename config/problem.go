@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -49,8 +50,11 @@ func newProblem(key, value, reason string, origin Origin) *Problem {
 }
 
 // soundsSecret tells whether the value of an unknown option is better not
-// repeated. Options that hold the name of a file are not secret.
+// repeated. No option of ours is secret: passwords are in files.
 func soundsSecret(key string) bool {
+	if slices.ContainsFunc(Options(), func(o Option) bool { return o.Key == key }) {
+		return false
+	}
 	key = strings.ToLower(key)
 	if strings.HasSuffix(key, "_file") {
 		return false

@@ -21,7 +21,7 @@ func TestEachProblemNamesOptionValueWhatIsAcceptedAndOrigin(t *testing.T) {
 		"unknown section":      {file: "chache: {max_age: 1m}", want: []string{"chache: unknown option", "did you mean cache?", "line 1"}},
 		"key without section":  {file: "max_age: 1m", want: []string{"did you mean cache.max_age?"}},
 		"key in upper case":    {file: "Mode: live", want: []string{`Mode = "live"`, "did you mean mode?"}},
-		"nothing near":         {file: "zzzzzzzz: 1", want: []string{`zzzzzzzz = "1": unknown option; accepted: listeners, mode`}},
+		"nothing near":         {file: "zzzzzzzz: 1", want: []string{`zzzzzzzz = "1": unknown option; accepted: listeners, auth, mode`}},
 		"key twice":            {file: "mode: live\nmode: off", want: []string{`mode = "off"`, "given twice, first on line 1", "line 2"}},
 		"unknown variable":     {environ: "FSPROXY_CACHE_MAX_BYTE=1", want: []string{`FSPROXY_CACHE_MAX_BYTE = "1"`, "unknown option", "did you mean FSPROXY_CACHE_MAX_BYTES?", "accepted:", "environment variable FSPROXY_CACHE_MAX_BYTE)"}},
 		"variable, no section": {environ: "FSPROXY_MAX_AGE=1", want: []string{"did you mean FSPROXY_CACHE_MAX_AGE?"}},

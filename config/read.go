@@ -52,15 +52,20 @@ func (o Option) readSections(sections []map[string]any) (any, []fault) {
 	var faults []fault
 	list := make([]map[string]any, len(sections))
 	for i, section := range sections {
-		list[i] = map[string]any{}
+		values := map[string]any{}
 		for _, e := range o.Elements {
-			value, wrong := e.read(section[e.Key])
+			raw, given := section[e.Key]
+			if !given {
+				raw = e.split(e.Default)
+			}
+			value, wrong := e.read(raw)
 			for _, f := range wrong {
 				f.part = fmt.Sprintf("[%d].%s%s", i, e.Key, f.part)
 				faults = append(faults, f)
 			}
-			list[i][e.Key] = value
+			values[e.Key] = value
 		}
+		list[i] = nest(values)
 	}
 	if len(sections) == 0 {
 		faults = append(faults, o.emptyList())

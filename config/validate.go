@@ -12,6 +12,8 @@ import (
 // another, and the files that options name.
 func (l *loader) validate() {
 	l.checkListeners()
+	l.checkListenerTLS()
+	l.checkAuth()
 	l.checkAdmin()
 	l.checkUpstreamAddresses()
 	l.checkTLS()

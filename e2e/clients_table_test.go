@@ -112,12 +112,12 @@ var clientTable = []clientLibrary{
 	{
 		language: "Java", name: "Jedis", version: "8.0.2", driver: javaDriver,
 		standalone: resp3or2, cluster: resp3or2,
-		config: "",
+		config: "", without: noCluster("multi"),
 	},
 	{
-		language: "Java", name: "Lettuce", version: "7.7.0", driver: javaDriver,
+		language: "Java", name: "Lettuce", version: "7.7.0.RELEASE", driver: javaDriver,
 		standalone: resp3or2, cluster: resp3or2,
-		config: "",
+		config: "", without: noCluster("multi"),
 	},
 	{
 		language: "Java", name: "Redisson", version: "4.7.0", driver: javaDriver,
@@ -187,7 +187,7 @@ var clientTable = []clientLibrary{
 	{
 		language: "Rust", name: "redis-rs", version: "1.8.1", driver: rust,
 		standalone: resp2or3, cluster: resp2or3,
-		config: "",
+		config: "", without: noCluster("multi", "pubsub"),
 	},
 }
 

@@ -42,6 +42,11 @@ func generate(seed uint64, names []string) sequence {
 	const stream = 0x6673_7072_6f78_79 // any constant
 	g := &generator{phrasebook: phrasebook{rand.New(rand.NewPCG(seed, stream))}, names: names}
 	var s sequence
+	for n := range connections {
+		if g.oneIn(3) {
+			s = append(s, turn{connection: n, asks: []ask{{args: []string{"HELLO", "3"}}}})
+		}
+	}
 	for range 5 + g.IntN(longestSequence-4) {
 		s = append(s, g.turns(g.IntN(connections))...)
 	}
@@ -113,7 +118,7 @@ func (g *generator) allowed(n int) []string {
 		case args[0] == "":
 		case ok && like.alike == nil:
 		case g.multi[n] && strings.HasSuffix(strings.ToUpper(args[0]), "SUBSCRIBE"):
-		case g.multi[n] && beginsWith(args, "CLIENT REPLY"):
+		case g.multi[n] && (strings.EqualFold(args[0], "CLIENT") || strings.EqualFold(args[0], "HELLO") && len(args) > 2):
 		case g.multi[n] && strings.EqualFold(args[0], "BLPOP") && g.oneIn(2):
 		default:
 			return args
@@ -131,7 +136,7 @@ func (g *generator) args(n int) []string {
 		return g.misuse()
 	}
 	args := g.phrase()
-	if g.oneIn(40) && len(args) > 1 {
+	if g.oneIn(40) && len(args) > 1 && !beginsWithAny(args[0], risky) {
 		if g.oneIn(2) {
 			return args[:len(args)-1]
 		}
@@ -155,8 +160,9 @@ func (g *generator) phrase() []string {
 }
 
 // risky are commands that a wrong use may block for good, or let keys expire
-// while the sequence lasts.
-var risky = []string{"BLPOP", "BRPOP", "BLMOVE", "BLMPOP", "BRPOPLPUSH", "BZPOPMIN", "BZPOPMAX", "BZMPOP", "XREAD", "XREADGROUP", "WAIT", "EXPIRE", "PEXPIRE", "SETEX", "PSETEX"}
+// while the sequence lasts, or take out what chance says, or give a part of what
+// is there.
+var risky = []string{"BLPOP", "BRPOP", "BLMOVE", "BLMPOP", "BRPOPLPUSH", "BZPOPMIN", "BZPOPMAX", "BZMPOP", "XREAD", "XREADGROUP", "WAIT", "EXPIRE", "PEXPIRE", "SETEX", "PSETEX", "SPOP", "SCAN", "SSCAN", "HSCAN", "ZSCAN"}
 
 // misuse makes a request of any command, or of none, with any arguments.
 func (g *generator) misuse() []string {

@@ -34,7 +34,7 @@ func cutAnswer(b string) (a answer, rest string, err error) {
 	n, err := strconv.Atoi(a.text)
 	switch a.kind {
 	case '$', '=', '!':
-		if err != nil || n > len(rest)-2 {
+		if err != nil || n >= 0 && n > len(rest)-2 {
 			return a, "", fmt.Errorf("length of %q", b)
 		}
 		if n >= 0 {

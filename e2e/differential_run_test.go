@@ -261,6 +261,10 @@ func (c *contest) turn(t turn) (*mismatch, error) {
 	}
 	sent := t.bytes()
 	closes, messages := false, p.subscribed
+	pairs := 0 // of what is asked now, how many are answered one by one
+	if !messages {
+		pairs = len(p.pending)
+	}
 	for _, a := range t.asks {
 		queued := slices.Clone(p.queued)
 		if p.owed(a) {
@@ -268,6 +272,9 @@ func (c *contest) turn(t turn) (*mismatch, error) {
 				a.executes = queued
 			}
 			p.pending = append(p.pending, a)
+			if !messages && !p.subscribed {
+				pairs++
+			}
 		}
 		closes, messages = closes || a.closes(), messages || p.subscribed
 	}
@@ -289,7 +296,7 @@ func (c *contest) turn(t turn) (*mismatch, error) {
 	}
 	asked := p.pending
 	p.pending = nil
-	return p.compare(asked, until, closes, !messages), nil
+	return p.compare(asked, pairs, until, closes), nil
 }
 
 // closes tells whether the server may hang up after the request.
@@ -303,9 +310,9 @@ func (a ask) unpairs() bool {
 	return len(a.args) > 0 && (strings.EqualFold(a.args[0], "reset") || strings.HasSuffix(strings.ToUpper(a.args[0]), "SUBSCRIBE"))
 }
 
-// compare reads the replies of both sides and compares them. Without pairs they
-// are not one to each of what was asked.
-func (p *speaker) compare(asked []ask, until string, closes, pairs bool) *mismatch {
+// compare reads the replies of both sides and compares them. The first pairs of
+// them belong to what was asked, one to each.
+func (p *speaker) compare(asked []ask, pairs int, until string, closes bool) *mismatch {
 	n := 0
 	for _, a := range asked {
 		if len(a.args) > 0 {
@@ -338,7 +345,7 @@ func (p *speaker) compare(asked []ask, until string, closes, pairs bool) *mismat
 		if m.proxy == m.store {
 			continue
 		}
-		paired := pairs && i < len(asked) && len(asked[i].args) > 0
+		paired := i < pairs && len(asked[i].args) > 0
 		if !paired || !alike(asked[i], m.proxy, m.store) {
 			return &m
 		}

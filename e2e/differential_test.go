@@ -35,7 +35,9 @@ cache: {write_settle: %s}
 // startContest starts two stores and an fsproxy in front of the one.
 func startContest(t testing.TB, settle string) *contest {
 	t.Helper()
-	behind, direct := startStore(t), startStore(t)
+	// Blocked clients are looked after this often a second, 10 being the default.
+	const often = "500"
+	behind, direct := startStore(t, "--hz", often), startStore(t, "--hz", often)
 	options := strings.NewReplacer("[%s]", "["+behind.addr+"]", "%s", settle).Replace(differentialOptions)
 	return &contest{proxy: startConfiguredProxy(t, options).addr, store: direct.addr}
 }

@@ -2,7 +2,11 @@
 
 package e2e
 
-import "strconv"
+import (
+	"strconv"
+
+	"github.com/fsproxy/fsproxy/feature"
+)
 
 // entityKind is the shape of one kind of made-up entity: keys prefix_0 …, each
 // with some of the kind's features.
@@ -16,7 +20,7 @@ type entityKind struct {
 func (k entityKind) projection() []string {
 	fields := make([]string, k.features)
 	for i := range fields {
-		fields[i] = featureID("daf_" + k.prefix + "_feature_" + strconv.Itoa(i))
+		fields[i] = feature.ID("daf_" + k.prefix + "_feature_" + strconv.Itoa(i))
 	}
 	return fields
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"iter"
 	"strconv"
+
+	"github.com/fsproxy/fsproxy/feature"
 )
 
 // entityTypes are the kinds of entity that a flight reads features of.
@@ -117,7 +119,7 @@ func featureNames(entityType string) []string {
 func featureFields(entityType string) []string {
 	fields := featureNames(entityType)
 	for i, name := range fields {
-		fields[i] = featureID(name)
+		fields[i] = feature.ID(name)
 	}
 	return fields
 }

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/fsproxy/fsproxy/feature"
 )
 
 // quiet is how long a connection says nothing before a test holds it to be
@@ -200,7 +202,7 @@ func TestClientThatNeverReadsHarmsNobody(t *testing.T) {
 	names := make([]string, fields)
 	big := hash{}
 	for i := range names {
-		names[i] = featureID("big_" + strconv.Itoa(i))
+		names[i] = feature.ID("big_" + strconv.Itoa(i))
 		big[names[i]] = strings.Repeat("x", fieldBytes)
 	}
 	s.load(t, map[string]hash{"st_big": big})

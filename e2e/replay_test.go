@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/fsproxy/fsproxy/feature"
 )
 
 const (
@@ -100,10 +102,10 @@ func checkFeatureIDs(t *testing.T) {
 	names := map[string]string{}
 	for _, entityType := range entityTypes {
 		for _, name := range featureNames(entityType) {
-			if other, taken := names[featureID(name)]; taken {
+			if other, taken := names[feature.ID(name)]; taken {
 				t.Fatalf("features %s and %s have one xxHash32", name, other)
 			}
-			names[featureID(name)] = name
+			names[feature.ID(name)] = name
 		}
 	}
 }

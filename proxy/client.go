@@ -33,6 +33,11 @@ const (
 	// eofTimeout is how long a client that closed its sending side may wait for
 	// what it asked before.
 	eofTimeout = time.Second
+	// blockedTimeout is the same while a request of the client's waits in the
+	// store for what another client may do: what comes of it would be lost on one
+	// that has gone, as the element that BLPOP takes. Redis gives such a client up
+	// at once; this leaves time for a reply that is on its way.
+	blockedTimeout = 50 * time.Millisecond
 )
 
 // client is one connection. Its reader owns all of it, except where a field says
@@ -68,6 +73,7 @@ type client struct {
 
 	fetching atomic.Int64 // misses in flight
 	writing  atomic.Int64 // forwarded writes that were not answered yet
+	blocking atomic.Int64 // forwarded requests likewise that may block
 
 	// stranger: the store may show this user something else than what the cache
 	// holds.
@@ -103,7 +109,7 @@ func (c *client) run() { c.conclude(c.serve()) }
 func (c *client) conclude(err error) {
 	defer c.server.leave(c)
 	if errors.Is(err, io.EOF) || errors.Is(err, errLeaving) || errors.Is(err, errDraining) {
-		c.finish()
+		c.finish(errors.Is(err, io.EOF))
 	}
 	cause := c.replies.fail(net.ErrClosed)
 	_ = c.out.Close()
@@ -301,10 +307,14 @@ func (c *client) waitBelow(n int) error {
 
 // finish waits for the replies owed and sees to it that they arrive: what the
 // client still sends is read and dropped, or the kernel would answer it with a
-// reset that overtakes them.
-func (c *client) finish() {
+// reset that overtakes them. gone: the client has closed its sending side.
+func (c *client) finish(gone bool) {
 	if !c.server.draining.Load() { // drain has a timeout of its own
-		patience := time.AfterFunc(eofTimeout+c.server.cfg.FetchTimeout, func() { _ = c.replies.fail(net.ErrClosed) })
+		limit := eofTimeout + c.server.cfg.FetchTimeout
+		if gone && c.blocking.Load() > 0 {
+			limit = blockedTimeout
+		}
+		patience := time.AfterFunc(limit, func() { _ = c.replies.fail(net.ErrClosed) })
 		defer patience.Stop()
 	}
 	if c.replies.waitBelow(1) != nil {

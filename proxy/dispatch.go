@@ -35,10 +35,14 @@ func (c *client) dispatch(args [][]byte, raw []byte) error {
 		c.txn.broken = c.txn.open
 		c.refuse(c.session.Owed(), errNotInTransaction(cmd))
 		return nil
-	case c.opaque != nil && cmd.Name == "quit":
+	case c.opaque != nil && (cmd.Name == "quit" || cmd.Name == "reset"):
 		return c.answer(cmd, args, raw)
+	case cmd.Name == "client|reply":
+		return c.replyMode(cmd, args, raw)
 	case c.opaque != nil && isTransaction(cmd):
 		return c.transactOpaque(cmd, args, raw)
+	case c.opaque != nil && (cmd.Class == command.Stream || isSubscription(cmd)):
+		return c.startPipe(cmd, args, raw)
 	case c.opaque != nil:
 		return c.forward(cmd, args, raw)
 	case isTransaction(cmd):
@@ -67,7 +71,13 @@ func (c *client) dispatch(args [][]byte, raw []byte) error {
 // queue forwards a request within MULTI: the store queues it, whatever it is.
 func (c *client) queue(cmd *command.Command, args [][]byte, raw []byte) error {
 	if cmd.Class == command.Cached && cmd.ArityOK(len(args)) {
+		if c.holdNew(args, cmd.Name == "hget") {
+			return nil
+		}
 		return c.forwardRead(bypassTransaction, args[1], len(args)-2, cmd.Name == "hget", raw)
+	}
+	if isSubscription(cmd) && !c.txn.broken {
+		return c.startPipe(cmd, args, raw)
 	}
 	return c.forward(cmd, args, raw)
 }
@@ -84,11 +94,25 @@ var errHTTP = errors.New("an HTTP request")
 // what the store's connection is to the client without the proxy's knowing.
 func changesState(cmd *command.Command) bool {
 	switch cmd.Name {
-	case "select", "hello", "auth", "client|reply":
+	case "select", "hello", "auth":
 		return true
 	}
 	return false
 }
+
+// replyMode handles CLIENT REPLY, which is never the store's: its replies are
+// always awaited here, whether or not the client is to see them. As part of a
+// transaction it would cut the reply to EXEC off in the middle.
+func (c *client) replyMode(cmd *command.Command, args [][]byte, raw []byte) error {
+	if !c.txn.open {
+		return c.answer(cmd, args, raw)
+	}
+	c.txn.broken = true
+	c.refuse(c.session.Owed(), errReplyInTransaction)
+	return nil
+}
+
+var errReplyInTransaction = errors.New("CLIENT REPLY cannot be part of a transaction")
 
 // answer answers a request here.
 func (c *client) answer(cmd *command.Command, args [][]byte, raw []byte) error {
@@ -129,7 +153,7 @@ func (c *client) answer(cmd *command.Command, args [][]byte, raw []byte) error {
 // database or protocol version, once they have answered what they owe.
 func (c *client) renewTunnels(reset bool) error {
 	if reset {
-		c.txn = transaction{}
+		c.txn, c.opaque = transaction{}, nil
 	}
 	if c.hasTunnels() {
 		if err := c.waitBelow(1); err != nil {
@@ -143,6 +167,11 @@ func (c *client) renewTunnels(reset bool) error {
 // forward sends a request through the tunnel of the node that it belongs to.
 // cmd is nil for a command that is in no table.
 func (c *client) forward(cmd *command.Command, args [][]byte, raw []byte) error {
+	if cmd != nil {
+		if done, err := c.scatter(cmd, args, raw); done {
+			return err
+		}
+	}
 	owed := c.session.Owed()
 	name := "unknown"
 	var keys [][]byte
@@ -162,6 +191,7 @@ func (c *client) forward(cmd *command.Command, args [][]byte, raw []byte) error 
 	}
 	p := writes(cmd, args)
 	p.owed = owed
+	p.blocks = cmd != nil && cmd.Flags&command.FlagBlocking != 0
 	return c.pass(t, p, raw)
 }
 
@@ -243,6 +273,8 @@ const (
 	errCrossSlot redisError = "CROSSSLOT Keys in request don't hash to the same slot"
 	errExecAbort redisError = "EXECABORT Transaction discarded because of previous errors."
 	errNested    redisError = "ERR MULTI calls can not be nested"
+	// errWatchInMulti, like errNested, does not make EXEC fail.
+	errWatchInMulti redisError = "ERR WATCH inside MULTI is not allowed"
 	// errMoved is for a request that cannot follow its slot to another node:
 	// clients know no nodes, and those that know of slots try again at this.
 	errMoved redisError = "TRYAGAIN The hash slot of this request has moved to another node"
@@ -270,6 +302,21 @@ func (c *client) nodeOf(keys [][]byte) (string, error) {
 
 // pass hands a request to a tunnel, in order with the reads of this connection.
 func (c *client) pass(t *tunnel, p passing, raw []byte) error {
+	if err := c.place(&p); err != nil {
+		return err
+	}
+	if !p.pinned && !c.txn.active() && c.opaque == nil && c.server.severalNodes() {
+		p.raw = append([]byte(nil), raw...)
+	}
+	t.send(raw, p)
+	if t.out.Waiting() > maxUnsent {
+		return c.waitBelow(1)
+	}
+	return nil
+}
+
+// place takes the place in line of a request that is about to be sent.
+func (c *client) place(p *passing) error {
 	if p.write {
 		// Reads before it must have been answered, or they could see it.
 		if c.fetching.Load() > 0 {
@@ -277,8 +324,8 @@ func (c *client) pass(t *tunnel, p passing, raw []byte) error {
 				return err
 			}
 		}
-		c.txn.noteWrites(p)
-		c.invalidate(p)
+		c.txn.noteWrites(*p)
+		c.invalidate(*p)
 		c.writing.Add(1)
 	}
 	if c.replies.count() >= c.server.cfg.MaxInFlight {
@@ -294,12 +341,8 @@ func (c *client) pass(t *tunnel, p passing, raw []byte) error {
 		return err
 	}
 	p.slot = slot
-	if !c.txn.active() && c.opaque == nil && c.server.severalNodes() {
-		p.raw = append([]byte(nil), raw...)
-	}
-	t.send(raw, p)
-	if t.out.Waiting() > maxUnsent {
-		return c.waitBelow(1)
+	if p.blocks {
+		c.blocking.Add(1)
 	}
 	return nil
 }

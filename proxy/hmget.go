@@ -13,6 +13,9 @@ import (
 func (c *client) read(entity []byte, p *cache.Projection, single bool, raw []byte) error {
 	if !c.direct || c.writing.Load() > 0 {
 		if why := c.bypass(); why != bypassNot {
+			if c.hold(entity, p, single) {
+				return nil
+			}
 			return c.readPast(why, entity, p.Len(), single, raw)
 		}
 	}
@@ -73,11 +76,12 @@ const (
 	bypassOpaque                   // a transaction held SELECT or the like
 	bypassUser                     // the store may show this user something else
 	bypassNoAuth                   // who asks has yet to authenticate, and gets an error
+	bypassMissing                  // within a MULTI of reads alone, of which not all was there
 	bypassCanned                   // this server answers canned bytes: see ServeCanned
 	bypassReasons
 )
 
-var bypassNames = [bypassReasons]string{"", "mode_off", "transaction", "write_in_flight", "database", "client_reply", "interning_bound", "unknown_state", "user", "", ""}
+var bypassNames = [bypassReasons]string{"", "mode_off", "transaction", "write_in_flight", "database", "client_reply", "interning_bound", "unknown_state", "user", "", "transaction_miss", ""}
 
 // bypass tells whether reads of this connection must not be answered from the
 // cache now.

@@ -4,34 +4,67 @@ import (
 	"fmt"
 
 	"github.com/fsproxy/fsproxy/proxy/command"
+	"github.com/fsproxy/fsproxy/resp"
 )
 
 // startPipe makes the connection a pure pipe to a store node: from a command on
 // after which replies no longer pair with requests (SUBSCRIBE, MONITOR …),
 // bytes pass both ways as they are until either side ends.
 func (c *client) startPipe(cmd *command.Command, args [][]byte, raw []byte) error {
-	if c.txn.open {
+	if c.txn.open && !isSubscription(cmd) {
 		return c.forward(cmd, args, raw) // queued or refused, in the store's words
 	}
-	node, err := c.nodeOf(cmd.RouteKeys(args, nil))
+	owed := c.session.Owed()
+	t, err := c.pipeTunnel(cmd, args)
 	if err != nil {
-		c.refuse(c.session.Owed(), err)
-		return nil
+		return c.cannotForward(owed, err)
+	}
+	if name := c.session.Name; name != "" && c.opaque == nil && !c.txn.open {
+		if err := c.pass(t, passing{}, resp.AppendCommand(nil, "CLIENT", "SETNAME", name)); err != nil {
+			return err
+		}
 	}
 	if err := c.waitBelow(1); err != nil {
 		return err
-	}
-	t, err := c.tunnelTo(node)
-	if err != nil {
-		c.refuse(c.session.Owed(), err)
-		return nil
 	}
 	c.server.other.add(cmd.Name, "tunnel")
 	c.session.PubSub = true
 	c.session.Publish()
 	t.setPiped()
 	c.pipe = t
+	if c.session.Silent() && !c.txn.open {
+		if err := t.pass([]byte(replyOff)); err != nil {
+			return err
+		}
+	}
 	return t.pass(raw)
+}
+
+const replyOff = "*3\r\n$6\r\nCLIENT\r\n$5\r\nREPLY\r\n$3\r\nOFF\r\n"
+
+// isSubscription tells whether a command has replies that do not pair with
+// requests even as part of a transaction: one for each channel.
+func isSubscription(cmd *command.Command) bool {
+	switch cmd.Name {
+	case "subscribe", "psubscribe", "ssubscribe", "unsubscribe", "punsubscribe", "sunsubscribe":
+		return true
+	}
+	return false
+}
+
+// pipeTunnel returns the tunnel that the connection becomes a pipe to.
+func (c *client) pipeTunnel(cmd *command.Command, args [][]byte) (*tunnel, error) {
+	if c.opaque != nil {
+		return c.tunnelFor(nil)
+	}
+	if c.txn.active() {
+		return c.tunnelFor(cmd.RouteKeys(args, nil))
+	}
+	node, err := c.nodeOf(cmd.RouteKeys(args, nil))
+	if err != nil {
+		return nil, err
+	}
+	return c.tunnelTo(node)
 }
 
 func (t *tunnel) setPiped() {
@@ -83,6 +116,9 @@ func (c *client) passOn(b []byte) (int, error) {
 // again at EXEC if it is only queued.
 func (c *client) notePiped(args [][]byte) {
 	cmd := command.Resolve(args)
+	if cmd != nil && !cmd.ArityOK(len(args)) {
+		return // changes nothing
+	}
 	if cmd != nil && cmd.Name == "exec" {
 		c.invalidate(passing{keys: c.txn.writes, whole: c.txn.whole})
 		c.txn = transaction{}

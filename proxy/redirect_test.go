@@ -149,7 +149,7 @@ func TestCommandsAcrossNodesAreRefused(t *testing.T) {
 	p := newStack(t, a.addr, asCluster).dial()
 	low, high := keyOf(false, 1), keyOf(true, 1)
 	const crossSlot = "-CROSSSLOT Keys in request don't hash to the same slot\r\n"
-	p.wantsDone("MGET "+low+" "+high, crossSlot)
+	p.wantsDone("SINTER "+low+" "+high, crossSlot)
 	p.send(cmds("MULTI", "SET "+low+" v"))
 	a.wants("MULTI").reply("+OK\r\n")
 	a.wants("SET " + low + " v").reply("+QUEUED\r\n")

@@ -60,7 +60,7 @@ type Server struct {
 	closed  Stats // counts of connections that ended
 
 	accepted, refused, outputLimit, protocolErrors, fetchErrors, authFailures atomic.Uint64
-	other                                                       otherCommands
+	other                                                                     otherCommands
 }
 
 // New returns a server that answers from c and asks up.

@@ -16,6 +16,12 @@ type transaction struct {
 	sent     bool    // the node knows of the MULTI
 	broken   bool    // a command could not be queued: EXEC must fail
 
+	// While holding, it has reads alone, which the store does not know of.
+	holding   bool
+	held      []heldRead
+	heldBytes int  // that their requests have
+	crossed   bool // reads that were held belong to several nodes
+
 	writes []string // keys that EXEC will write
 	whole  bool     // it may write any key
 }
@@ -41,9 +47,9 @@ func isTransaction(cmd *command.Command) bool {
 
 var errTransactionLost = errors.New("the connection to the store that held the transaction was lost")
 
-// transact handles MULTI, EXEC, DISCARD, WATCH and UNWATCH. Where the store is
-// several nodes, MULTI is answered here and sent on when the first key says to
-// which.
+// transact handles MULTI, EXEC, DISCARD, WATCH and UNWATCH. MULTI is answered
+// here where reads may follow that need no store, or the store is several nodes,
+// and sent on when something has to be.
 func (c *client) transact(cmd *command.Command, args [][]byte, raw []byte) error {
 	if !cmd.ArityOK(len(args)) {
 		return c.forward(cmd, args, raw)
@@ -54,6 +60,10 @@ func (c *client) transact(cmd *command.Command, args [][]byte, raw []byte) error
 	case "exec", "discard":
 		return c.endTransaction(cmd, args, raw)
 	case "watch":
+		if c.txn.open && !c.txn.sent {
+			c.refuse(c.session.Owed(), errWatchInMulti)
+			return nil
+		}
 		if c.txn.open {
 			return c.forward(cmd, args, raw) // an error, in the store's words
 		}
@@ -86,12 +96,23 @@ func (c *client) multi(cmd *command.Command, args [][]byte, raw []byte) error {
 		c.refuse(c.session.Owed(), errNested)
 		return nil
 	}
-	if c.txn.tunnel == nil && c.server.severalNodes() {
-		c.txn.open = true
+	cacheable := c.bypass() == bypassNot
+	if c.txn.tunnel == nil && (cacheable || c.server.severalNodes()) {
+		c.txn.open, c.txn.holding = true, cacheable
+		c.server.other.add(cmd.Name, "local")
 		return c.say("+OK\r\n")
 	}
 	c.txn.open, c.txn.sent = true, true
 	return c.forward(cmd, args, raw)
+}
+
+// abort is why EXEC of a transaction that is broken fails: Redis Cluster looks
+// at the slots first.
+func (t *transaction) abort() redisError {
+	if t.crossed {
+		return errCrossSlot
+	}
+	return errExecAbort
 }
 
 // severalNodes tells whether commands on different keys may belong to different
@@ -118,8 +139,11 @@ func (c *client) endTransaction(cmd *command.Command, args [][]byte, raw []byte)
 				return err
 			}
 		}
-		c.refuse(c.session.Owed(), errExecAbort)
+		c.refuse(c.session.Owed(), txn.abort())
 		return nil
+	case exec && len(txn.held) > 0:
+		c.txn = transaction{}
+		return c.execHeld(txn.held, raw)
 	case !exec && lost:
 		c.txn = transaction{}
 		return c.say("+OK\r\n")
@@ -130,7 +154,7 @@ func (c *client) endTransaction(cmd *command.Command, args [][]byte, raw []byte)
 		c.txn = transaction{}
 		return c.say("+OK\r\n")
 	}
-	p := passing{owed: c.session.Owed()}
+	p := passing{owed: c.session.Owed(), pinned: true}
 	if exec {
 		p.write, p.keys, p.whole = true, txn.writes, txn.whole
 	}
@@ -143,6 +167,9 @@ func (c *client) endTransaction(cmd *command.Command, args [][]byte, raw []byte)
 // command that was refused here has to fail it.
 func (c *client) transactOpaque(cmd *command.Command, args [][]byte, raw []byte) error {
 	txn := &c.txn
+	if !cmd.ArityOK(len(args)) {
+		return c.forward(cmd, args, raw)
+	}
 	if cmd.Name != "exec" {
 		txn.open = txn.open && cmd.Name != "discard" || cmd.Name == "multi"
 		return c.forward(cmd, args, raw)
@@ -175,6 +202,11 @@ func (c *client) tunnelFor(keys [][]byte) (*tunnel, error) {
 		return c.opaque, nil
 	}
 	txn := &c.txn
+	if txn.holding {
+		if err := c.release(); err != nil {
+			return nil, err
+		}
+	}
 	if !txn.active() {
 		node, err := c.nodeOf(keys)
 		if err != nil {
@@ -201,8 +233,10 @@ func (c *client) tunnelFor(keys [][]byte) (*tunnel, error) {
 		return nil, errCrossSlot
 	}
 	if txn.open && !txn.sent {
-		txn.tunnel.send([]byte("*1\r\n$5\r\nMULTI\r\n"), passing{})
 		txn.sent = true
+		if err := c.tellOf(txn.tunnel, nil, bypassTransaction); err != nil {
+			return nil, err
+		}
 	}
 	return txn.tunnel, nil
 }

@@ -16,8 +16,15 @@ func TestTransactionThatLostItsConnectionAborts(t *testing.T) {
 			s := newStack(t, store.addr)
 			p := s.dial()
 			p.send(cmd(begin))
+			if begin == "MULTI" {
+				p.send(cmd("GET j")) // before that the store is not told of it
+			}
 			store.wants(begin).reply("+OK\r\n")
 			p.wants("+OK\r\n")
+			if begin == "MULTI" {
+				store.wants("GET j").reply("+QUEUED\r\n")
+				p.wants("+QUEUED\r\n")
+			}
 			store.hangUp()
 			await(t, "the loss is noticed", func() bool {
 				reply := p.do("GET probe")

@@ -31,13 +31,20 @@ type tunnel struct {
 
 // passing is a request on its way through a tunnel.
 type passing struct {
-	owed  bool  // the client is to see the reply
-	slot  *slot // its place in line; nil for what the proxy itself asks
-	write bool
-	keys  []string // that it may write
-	whole bool     // it may write any key
-	raw   []byte   // kept where the store may send it to another node
-	hops  int      // times that it was
+	owed bool  // the client is to see the reply
+	slot *slot // its place in line; nil for what the proxy itself asks
+	// blocks: it may wait for another client to do something.
+	blocks bool
+	write  bool
+	keys   []string // that it may write
+	whole  bool     // it may write any key
+	raw    []byte   // kept where the store may send it to another node
+	hops   int      // times that it was
+	pinned bool     // it belongs to a transaction, and so to no other node
+
+	join    *join    // not nil: it is a part of a request
+	part    int      // which one
+	filling *filling // not nil: its reply fills the cache
 }
 
 // maxHops bounds how often a request is sent on to where MOVED or ASK points.
@@ -265,9 +272,19 @@ func (c *client) redirect(from *tunnel, p passing, frame []byte) bool {
 
 // answered completes a request.
 func (c *client) answered(p passing, frame []byte) {
+	if p.join != nil {
+		p.join.take(p.part, frame)
+		return
+	}
+	if p.filling != nil {
+		p.filling.take(frame)
+	}
 	if p.write {
 		c.invalidate(p)
 		c.writing.Add(-1)
+	}
+	if p.blocks {
+		c.blocking.Add(-1)
 	}
 	if !p.owed {
 		frame = nil

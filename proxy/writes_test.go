@@ -179,3 +179,23 @@ func TestConnectionsReadTheirOwnWrites(t *testing.T) {
 		}
 	}
 }
+
+// What is fetched while a slow write is under way may be older than the write:
+// once the write is answered, it is gone.
+func TestValueFetchedDuringASlowWriteIsNotKept(t *testing.T) {
+	store := newFakeStore(t)
+	s := newStack(t, store.addr)
+	writer, reader := s.dial(), s.dial()
+	writer.send(cmd("HSET h f new"))
+	write := store.wants("HSET h f new")
+	settle()
+	reader.send(cmd("HMGET h f"))
+	store.wants("HMGET h f").reply(array("old"))
+	reader.wants(array("old"))
+	reader.wantsDone("HMGET h f", array("old")) // from memory: settle is over
+	write.reply(":0\r\n")
+	writer.wants(":0\r\n")
+	reader.send(cmd("HMGET h f"))
+	store.wants("HMGET h f").reply(array("new"))
+	reader.wants(array("new"))
+}

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 )
@@ -24,6 +25,7 @@ var sides = map[string]func(t testing.TB, limit int) (o *Output, theirs net.Conn
 	"tcp":         func(t testing.TB, limit int) (*Output, net.Conn) { return streamed(t, tcp, limit) },
 	"unix":        func(t testing.TB, limit int) (*Output, net.Conn) { return streamed(t, unix, limit) },
 	"pipe":        func(t testing.TB, limit int) (*Output, net.Conn) { return streamed(t, pipe, limit) },
+	"tls":         func(t testing.TB, limit int) (*Output, net.Conn) { return streamed(t, encrypted, limit) },
 	"polled tcp":  func(t testing.TB, limit int) (*Output, net.Conn) { return polled(t, tcp, limit) },
 	"polled unix": func(t testing.TB, limit int) (*Output, net.Conn) { return polled(t, unix, limit) },
 }
@@ -170,10 +172,15 @@ func TestEachWritersOrderIsKeptAndNoMessageIsTorn(t *testing.T) {
 // fillUp writes until something waits because nobody reads.
 func fillUp(t *testing.T, o *Output) {
 	t.Helper()
-	b := make([]byte, 64<<10)
+	b := make([]byte, 1<<20)
 	for o.Waiting() == 0 {
 		if err := o.Write(b); err != nil {
 			t.Fatal(err)
+		}
+		// What cannot be tried (TLS) waits at first, whether or not the kernel
+		// has room for it.
+		for last := 0; last != o.Waiting(); time.Sleep(10 * time.Millisecond) {
+			last = o.Waiting()
 		}
 	}
 }

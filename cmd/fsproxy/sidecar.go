@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -47,9 +48,16 @@ func newSidecar(cfg *config.Config, log *slog.Logger) (*sidecar, error) {
 
 func (s *sidecar) listen() error {
 	for _, l := range s.cfg.Listeners {
+		tlsConfig, err := l.TLS.Server()
+		if err != nil {
+			return fmt.Errorf("listener %s: %w", l.Address, err)
+		}
 		opened, err := proxy.Listen(l.Address)
 		if err != nil {
 			return err
+		}
+		if tlsConfig != nil {
+			opened = tls.NewListener(opened, tlsConfig)
 		}
 		s.listeners = append(s.listeners, opened)
 	}
@@ -106,12 +114,24 @@ func (s *sidecar) assemble() error {
 		},
 		MaxClients: cfg.Limits.MaxClients, MaxOutputBytes: int(cfg.Limits.MaxOutputBytes), MaxInFlight: cfg.Limits.MaxInFlight,
 		FetchTimeout: cfg.Upstream.FetchTimeout, WriteSettle: cfg.Cache.WriteSettle, DrainTimeout: cfg.DrainTimeout,
-		Off: cfg.Mode == config.ModeOff, Log: s.log,
+		Off: cfg.Mode == config.ModeOff, Auth: proxyAuth(cfg.Auth), Log: s.log,
 	}, s.cache, s.upstream, s.clock)
 	build := readBuild()
 	s.admin = admin.New(admin.Build{Version: build.Version, Commit: build.Commit, Go: build.Go},
 		admin.Sources{Cache: s.cache, Upstream: s.upstream, Proxy: s.proxy}, s.log)
 	return nil
+}
+
+func proxyAuth(auth config.Auth) proxy.Auth {
+	a := proxy.Auth{CacheTTL: auth.CacheTTL, ShareRows: auth.ShareRows}
+	switch auth.Mode {
+	case config.AuthPassword:
+		a.Mode = proxy.AuthPassword
+		a.Password, _ = auth.Password()
+	case config.AuthUpstream:
+		a.Mode = proxy.AuthUpstream
+	}
+	return a
 }
 
 // run serves until ctx ends and everything in flight is finished.

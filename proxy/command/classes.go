@@ -34,7 +34,7 @@ var decisions = []decision{
 	},
 
 	{class: Stream, names: "subscribe psubscribe ssubscribe", why: "messages arrive unasked from here on"},
-	{class: Stream, names: "unsubscribe punsubscribe sunsubscribe", why: "answers once a channel, not once a request"},
+	{class: Local, names: "unsubscribe punsubscribe sunsubscribe", why: "nothing is subscribed to: a subscribed connection is a pipe already, and one that queues it in MULTI becomes one"},
 	{class: Stream, names: "monitor", why: "the store's log follows"},
 	{class: Stream, names: "sync psync replconf", why: "a replica's link: the store's data follows"},
 

@@ -89,9 +89,9 @@ func TestArity(t *testing.T) {
 func TestClasses(t *testing.T) {
 	for class, names := range map[Class]string{
 		Cached:  "hmget hget",
-		Local:   "ping hello client client|kill client|setinfo cluster cluster|slots command|docs config|get info reset time",
+		Local:   "ping hello client client|kill client|setinfo cluster cluster|slots command|docs config|get info reset time unsubscribe sunsubscribe",
 		Refused: "cluster|forget cluster|reset",
-		Stream:  "subscribe unsubscribe monitor psync",
+		Stream:  "subscribe monitor psync",
 		Write:   "hset hdel hexpire hsetex del set eval fcall rename flushall swapdb lpop xgroup xgroup|create restore bitop sort spop georadius",
 		Tunnel:  "hgetall get multi exec watch object|encoding xinfo|stream eval_ro publish scan wait keys acl|whoami function|load command|getkeysandflags shutdown",
 	} {

@@ -1,6 +1,8 @@
 package session
 
 import (
+	"strings"
+
 	"github.com/fsproxy/fsproxy/proxy/command"
 	"github.com/fsproxy/fsproxy/resp"
 )
@@ -14,9 +16,9 @@ const WrongPass = "WRONGPASS invalid username-password pair or user is disabled.
 const NoAuth = "NOAUTH Authentication required."
 
 const (
-	// errExecNoAuth is the same to EXEC, of which Redis says that it discards
-	// the transaction even where there is none.
-	errExecNoAuth = "EXECABORT Transaction discarded because of: " + NoAuth
+	// execAbort is what Redis puts in front of an error to EXEC, even where there
+	// is no transaction to discard.
+	execAbort     = "EXECABORT Transaction discarded because of: "
 	errHelloFirst = "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time"
 )
 
@@ -43,13 +45,14 @@ func AppendNoAuth(out []byte, cmd *command.Command, args [][]byte) []byte {
 		}
 		cmd = sub
 	}
-	switch {
-	case !cmd.ArityOK(len(args)):
-		return AppendWrongArity(out, cmd)
-	case cmd.Name == "exec":
-		return resp.AppendError(out, errExecNoAuth)
+	failure := NoAuth
+	if !cmd.ArityOK(len(args)) {
+		failure = "ERR " + wrongArity(cmd)
 	}
-	return resp.AppendError(out, NoAuth)
+	if cmd.Name == "exec" {
+		failure = execAbort + strings.TrimPrefix(failure, "ERR ")
+	}
+	return resp.AppendError(out, failure)
 }
 
 // authenticate has what the client presents judged. A refusal leaves it who it

@@ -56,7 +56,7 @@ func commandInfo(c *Session, out []byte, args [][]byte) ([]byte, Effect) {
 		if cmd := command.Named(name); cmd != nil {
 			out = appendCommandInfo(out, c.Proto, cmd)
 		} else {
-			out = resp.AppendNilArray(out, c.Proto)
+			out = resp.AppendNil(out, c.Proto)
 		}
 	}
 	return out, 0

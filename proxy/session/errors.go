@@ -44,7 +44,11 @@ func appendUnknownSubcommand(out []byte, args [][]byte) []byte {
 // AppendWrongArity appends Redis' error for a number of arguments that cmd does
 // not take.
 func AppendWrongArity(out []byte, cmd *command.Command) []byte {
-	return resp.AppendError(out, "ERR wrong number of arguments for '"+cmd.Name+"' command")
+	return resp.AppendError(out, "ERR "+wrongArity(cmd))
+}
+
+func wrongArity(cmd *command.Command) string {
+	return "wrong number of arguments for '" + cmd.Name + "' command"
 }
 
 // AppendRefused appends the error for a command of class Refused: the one that

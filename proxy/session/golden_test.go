@@ -15,10 +15,12 @@ import (
 	"github.com/fsproxy/fsproxy/resp"
 )
 
-// To record testdata anew: the addresses of two redis-server 7.0.15, started
-// with --save "", the second one with --cluster-enabled yes and all slots added.
+// To record testdata anew: the addresses of redis-server 7.0.15, each started
+// with --save "", the second one with --cluster-enabled yes and all slots added,
+// the third one with --requirepass secret.
 var (
 	record        = flag.String("record", "", "address of a redis-server to record golden.txt from")
+	recordAuth    = flag.String("record-auth", "", "address of one with a password to record golden_auth.txt from")
 	recordCluster = flag.String("record-cluster", "", "address of one in cluster mode to record golden_cluster.txt from")
 )
 
@@ -91,15 +93,23 @@ func stable(reply string) string { return volatile.ReplaceAllString(reply, "${1}
 
 func recordGolden(t *testing.T, address, file, header string, scripts []*script) {
 	t.Helper()
+	recordVersions(t, address, file, header, scripts, resp.V2, resp.V3)
+}
+
+func recordVersions(t *testing.T, address, file, header string, scripts []*script, versions ...resp.Version) {
+	t.Helper()
 	var b strings.Builder
 	b.WriteString(header)
 	for _, s := range scripts {
 		fmt.Fprintf(&b, "\n[%s]\n", s.name)
-		for _, v := range []resp.Version{resp.V2, resp.V3} {
+		for _, v := range versions {
 			recordScript(t, address, s, v)
 		}
 		for _, x := range s.exchanges {
-			fmt.Fprintf(&b, "%s\n\t2 %q\n\t3 %q\n", x.text, x.replies[resp.V2], x.replies[resp.V3])
+			b.WriteString(x.text + "\n")
+			for _, v := range versions {
+				fmt.Fprintf(&b, "\t%d %q\n", v, x.replies[v])
+			}
 		}
 	}
 	if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {

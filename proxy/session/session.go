@@ -110,9 +110,12 @@ const (
 	// Forward: not for the proxy to answer after all. Nothing was appended and
 	// nothing used up: handle the request as if it were of class Tunnel.
 	Forward
+	// Pushed: what was appended is a message, which CLIENT REPLY does not hold
+	// back.
+	Pushed
 )
 
-var effectNames = [...]string{"close", "reset", "db", "proto", "auth", "forward"}
+var effectNames = [...]string{"close", "reset", "db", "proto", "auth", "forward", "pushed"}
 
 // String names the effects, for logs and tests.
 func (e Effect) String() string {
@@ -136,7 +139,7 @@ func init() { // not a literal: some handlers read the map that it fills
 	handlers = map[string]handler{}
 	for _, family := range []map[string]handler{
 		connectionHandlers, helloHandlers, clientHandlers, commandHandlers,
-		configHandlers, infoHandlers, clusterHandlers,
+		configHandlers, infoHandlers, clusterHandlers, unsubscribeHandlers,
 	} {
 		for name, h := range family {
 			handlers[name] = h
@@ -158,7 +161,7 @@ func (c *Session) Answer(out []byte, cmd *command.Command, args [][]byte) ([]byt
 		c.skipNext = c.skipping
 		return out[:start], Forward
 	}
-	if c.off || c.skipping {
+	if (c.off || c.skipping) && effect&Pushed == 0 {
 		out = out[:start]
 	}
 	if c.Proto != proto {

@@ -58,7 +58,7 @@ final class LettuceLibrary implements Library {
   }
 
   static String version() {
-    return LettuceVersion.getVersion();
+    return LettuceVersion.getVersion().split("/")[0]; // a commit follows
   }
 
   private static List<String> values(List<KeyValue<String, String>> pairs) {
