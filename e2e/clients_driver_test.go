@@ -144,6 +144,9 @@ func (d driver) run(t testing.TB, args ...string) (answers, error) {
 		}
 		got[said.Check] = said.Got
 	}
+	if err != nil && len(got) == 0 {
+		return got, fmt.Errorf("%v did not begin; if its library is missing, run `make e2e-setup`: %w\n%s", command, err, stderr.Bytes())
+	}
 	if err != nil {
 		return got, fmt.Errorf("%v after %d checks: %w\n%s", command, len(got), err, stderr.Bytes())
 	}

@@ -156,7 +156,8 @@ func (p *speaker) owed(a ask) bool {
 
 // contest runs sequences against both sides.
 type contest struct {
-	proxy, store string // addresses
+	proxy, store string             // addresses
+	fields       func() fieldCounts // what fsproxy did with reads so far
 	speakers     map[int]*speaker
 }
 
@@ -281,13 +282,13 @@ func (c *contest) turn(t turn) (*mismatch, error) {
 	until := ""
 	switch {
 	case closes || t.unread:
-	case messages && !p.multi:
-		sent = appendCommand(sent, "PING", syncToken)
-		until = syncToken
 	case p.off || p.skip:
 		// Nothing else says when the turn is over.
 		sent = appendCommand(appendCommand(sent, "CLIENT", "REPLY", "ON"), "PING", syncToken)
 		p.off, p.skip, until = false, false, syncToken
+	case messages && !p.multi:
+		sent = appendCommand(sent, "PING", syncToken)
+		until = syncToken
 	}
 	p.store.send(sent, t.cuts)
 	p.proxy.send(sent, t.cuts)

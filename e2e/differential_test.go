@@ -20,6 +20,9 @@ const (
 	// differentialFindings is after how many distinct differences the search
 	// ends.
 	differentialFindings = 12
+	// leastFromMemory is the share of fields that must have come from memory.
+	// Random sequences write nearly as often as they read.
+	leastFromMemory = 0.05
 	// keptSequences is where sequences are that have once failed.
 	keptSequences = "differential"
 )
@@ -39,7 +42,8 @@ func startContest(t testing.TB, settle string) *contest {
 	const often = "500"
 	behind, direct := startStore(t, "--hz", often), startStore(t, "--hz", often)
 	options := strings.NewReplacer("[%s]", "["+behind.addr+"]", "%s", settle).Replace(differentialOptions)
-	return &contest{proxy: startConfiguredProxy(t, options).addr, store: direct.addr}
+	p := startConfiguredProxy(t, options)
+	return &contest{proxy: p.addr, store: direct.addr, fields: func() fieldCounts { return p.fields(t) }}
 }
 
 // Any sequence of requests is answered by fsproxy as by the store itself, byte
@@ -80,7 +84,11 @@ func TestRandomSequencesAreAnsweredAsByTheStore(t *testing.T) {
 		known[m.signature()] = true
 		report(t, c, seed, s, m)
 	}
-	t.Logf("%d sequences, %d requests", sequences, requests)
+	counted := c.fields()
+	t.Logf("%d sequences, %d requests; fields by result: %v", sequences, requests, counted)
+	if share := float64(counted.fromMemory()) / float64(counted.total()); share < leastFromMemory {
+		t.Errorf("%.3f of the fields came from memory, want %v: the cache was hardly in play", share, leastFromMemory)
+	}
 }
 
 // commandNames asks the store for the names of its commands, in an order of

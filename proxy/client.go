@@ -33,11 +33,6 @@ const (
 	// eofTimeout is how long a client that closed its sending side may wait for
 	// what it asked before.
 	eofTimeout = time.Second
-	// blockedTimeout is the same while a request of the client's waits in the
-	// store for what another client may do: what comes of it would be lost on one
-	// that has gone, as the element that BLPOP takes. Redis gives such a client up
-	// at once; this leaves time for a reply that is on its way.
-	blockedTimeout = 50 * time.Millisecond
 )
 
 // client is one connection. Its reader owns all of it, except where a field says
@@ -310,12 +305,11 @@ func (c *client) waitBelow(n int) error {
 // reset that overtakes them. gone: the client has closed its sending side.
 func (c *client) finish(gone bool) {
 	if !c.server.draining.Load() { // drain has a timeout of its own
-		limit := eofTimeout + c.server.cfg.FetchTimeout
-		if gone && c.blocking.Load() > 0 {
-			limit = blockedTimeout
-		}
-		patience := time.AfterFunc(limit, func() { _ = c.replies.fail(net.ErrClosed) })
+		patience := time.AfterFunc(eofTimeout+c.server.cfg.FetchTimeout, func() { _ = c.replies.fail(net.ErrClosed) })
 		defer patience.Stop()
+	}
+	if gone && c.blocking.Load() > 0 {
+		c.hangUp()
 	}
 	if c.replies.waitBelow(1) != nil {
 		return

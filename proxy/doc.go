@@ -13,5 +13,7 @@
 //	dispatch.go   every other command: answered here, or forwarded
 //	tunnel.go     the connection's own connections to store nodes
 //	transaction.go  MULTI and WATCH, and what they pin to a node
+//	auth.go       who may connect, and as whom its tunnels do
+//	verdicts.go   remembers what the store said of credentials
 //	pipe.go       pub/sub and the like: bytes passed through as they are
 package proxy

@@ -6,16 +6,13 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"fmt"
 	"math/big"
-	"net"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
 
-	"github.com/fsproxy/fsproxy/proxy"
 	"github.com/fsproxy/fsproxy/resp"
 )
 
@@ -220,66 +217,4 @@ func TestTLSClientTooManyHoldsUpNobody(t *testing.T) {
 	_ = p.Close()
 	await(t, "its place is free", func() bool { return s.server.Stats().Connections == 0 })
 	s.dialTLS(config).wantsDone("PING", "+PONG\r\n")
-}
-
-// Plain and TLS listeners serve side by side.
-func TestListenersOfBothKinds(t *testing.T) {
-	certificate, roots := identity(t)
-	store := miniredis.RunT(t)
-	store.HSet("h", "f", "F")
-	path := t.TempDir() + "/s"
-	plain, err := proxy.Listen("unix://" + path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	encrypted := tls.NewListener(listen(t), &tls.Config{Certificates: []tls.Certificate{certificate}})
-	s := newStack(t, store.Addr(), func(s *setup) { s.listener = both{encrypted, plain, make(chan net.Conn), make(chan error, 2)}.start() })
-	config := &tls.Config{RootCAs: roots, ServerName: "fsproxy.test"}
-	a, b := dial(t, path), s.dialTLS(config)
-	for i := range 2 {
-		a.wantsDone("HMGET h f", array("F"))
-		b.wantsDone("HMGET h f", array("F"))
-		a.wantsDone(fmt.Sprint("SET k ", i), "+OK\r\n")
-		b.wantsDone("GET k", bulk(fmt.Sprint(i)))
-	}
-}
-
-// both accepts from two listeners.
-type both struct {
-	net.Listener
-	other  net.Listener
-	conns  chan net.Conn
-	errors chan error
-}
-
-func (b both) start() both {
-	for _, l := range []net.Listener{b.Listener, b.other} {
-		go func() {
-			for {
-				nc, err := l.Accept()
-				if err != nil {
-					b.errors <- err
-					return
-				}
-				b.conns <- nc
-			}
-		}()
-	}
-	return b
-}
-
-// Accept implements net.Listener.
-func (b both) Accept() (net.Conn, error) {
-	select {
-	case nc := <-b.conns:
-		return nc, nil
-	case err := <-b.errors:
-		return nil, err
-	}
-}
-
-// Close implements net.Listener.
-func (b both) Close() error {
-	_ = b.other.Close()
-	return b.Listener.Close()
 }

@@ -26,6 +26,7 @@ type tunnel struct {
 	queued  []byte     // requests that were not sent yet
 	waiting []passing  // requests that were not answered yet, oldest first
 	piped   bool       // replies are passed on as they come
+	hungUp  bool       // the store was told that nothing more comes
 	err     error      // why the connection ended
 }
 
@@ -158,10 +159,11 @@ func (t *tunnel) run() {
 	_ = t.nc.Close()
 	t.mu.Lock()
 	t.err = fmt.Errorf("the connection to %s ended: %w", t.addr, err)
-	waiting, piped := t.waiting, t.piped
+	waiting, piped, hungUp := t.waiting, t.piped, t.hungUp
 	t.waiting = nil
 	t.mu.Unlock()
 	for _, p := range waiting {
+		p.owed = p.owed && !hungUp
 		t.client.gaveUp(p, t.err)
 	}
 	t.client.replies.Flush()
@@ -297,6 +299,27 @@ func (c *client) answered(p passing, frame []byte) {
 // gaveUp completes a request that got no reply. It may have been carried out.
 func (c *client) gaveUp(p passing, err error) {
 	c.answered(p, resp.AppendError(nil, errorText(err)))
+}
+
+// hangUp tells the store that the client has gone, while a request of its own
+// waits there for what another client may do: what comes of that would be lost,
+// as the element that BLPOP takes. The store carries out what it was sent, then
+// gives up the client that waits, as if it had been connected to it.
+func (c *client) hangUp() {
+	c.tunnelMu.Lock()
+	defer c.tunnelMu.Unlock()
+	for _, t := range c.tunnels {
+		t.flush()
+		t.mu.Lock()
+		t.hungUp = true
+		t.mu.Unlock()
+		half, ok := t.nc.(interface{ CloseWrite() error })
+		if !ok || t.out.Waiting() > 0 { // the store does not read
+			_ = t.nc.Close()
+			continue
+		}
+		_ = half.CloseWrite()
+	}
 }
 
 func (c *client) hasTunnels() bool {

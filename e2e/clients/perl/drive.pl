@@ -65,7 +65,11 @@ sub receive {
 	my $got;
 	$subscriber->subscribe($channel, sub { $got = shift });
 	$redis->publish($channel, $message);
-	$subscriber->wait_for_messages(10);
+	# It waits for its whole time, in seconds, even when a message has come.
+	for (1 .. 100) {
+		last if defined $got;
+		$subscriber->wait_for_messages(0.1);
+	}
 	$subscriber->quit;
 	return $got;
 }

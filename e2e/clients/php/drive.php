@@ -82,8 +82,8 @@ class PhpRedis implements Library
 
     public function pipeline($reads)
     {
-        if ($this->cluster) {
-            return null; // it has none
+        if (!$this->redis instanceof Redis) {
+            return null; // a cluster's client has none
         }
         $pipe = $this->redis->multi(Redis::PIPELINE);
         foreach ($reads as [$key, $fields]) {
@@ -143,8 +143,7 @@ class PhpRedis implements Library
         try {
             $subscriber->redis->subscribe([$channel], function ($redis, $channel, $text) use (&$got) {
                 $got = $text;
-                // Each of the two classes ends its loop in its own way.
-                $redis instanceof RedisCluster ? $redis->unsubscribe([$channel]) : $redis->close();
+                $redis->close(); // nothing less ends its loop at once
             });
         } catch (RedisException $e) {
             if ($got === null) {
@@ -171,11 +170,9 @@ class PredisLibrary implements Library
 {
     private $redis;
     private $connect;
-    private $cluster;
 
     public function __construct($host, $port, $cluster)
     {
-        $this->cluster = $cluster;
         $address = "tcp://$host:$port";
         $this->connect = fn () => $cluster
             ? new Predis\Client([$address], ['cluster' => 'redis'])
@@ -233,15 +230,16 @@ class PredisLibrary implements Library
 
     public function multi($key, $values, $fields)
     {
-        if ($this->cluster) {
-            return null; // it has none
+        try {
+            return $this->redis->transaction(function ($tx) use ($key, $values, $fields) {
+                foreach ($values as $field => $value) {
+                    $tx->hset($key, $field, $value);
+                }
+                $tx->hmget($key, $fields);
+            });
+        } catch (Predis\NotSupportedException) {
+            return null; // a cluster's client has none
         }
-        return $this->redis->transaction(function ($tx) use ($key, $values, $fields) {
-            foreach ($values as $field => $value) {
-                $tx->hset($key, $field, $value);
-            }
-            $tx->hmget($key, $fields);
-        });
     }
 
     public function evaluate($script, $key, $argument)
@@ -251,10 +249,11 @@ class PredisLibrary implements Library
 
     public function receive($channel, $message)
     {
-        if ($this->cluster) {
-            return null; // it has none
+        try {
+            $loop = ($this->connect)()->pubSubLoop();
+        } catch (Predis\NotSupportedException) {
+            return null; // a cluster's client has none
         }
-        $loop = ($this->connect)()->pubSubLoop();
         $loop->subscribe($channel);
         foreach ($loop as $event) {
             if ($event->kind === 'subscribe') {

@@ -96,13 +96,12 @@ final class JedisLibrary implements Library {
 
   @Override
   public List<Object> multi(String key, Map<String, String> values, List<String> fields) {
-    if (cluster) {
-      return null;
-    }
     try (AbstractTransaction transaction = jedis.multi()) {
       transaction.hset(key, values);
       transaction.hmget(key, fields.toArray(new String[0]));
       return transaction.exec();
+    } catch (UnsupportedOperationException e) {
+      return null; // a cluster's client has none
     }
   }
 

@@ -72,7 +72,7 @@ fn main() -> Result<()> {
         key: key.first().cloned(),
     };
     match client.as_str() {
-        "redis-rs" => {
+        "redis-rs blocking" => {
             say("version", version("redis"));
             redis_rs::drive(&target)
         }
