@@ -2,20 +2,27 @@ package cache
 
 import "testing"
 
-func TestTheSameRowIsNotMerelyAnEqualOne(t *testing.T) {
+// Two lookups are of the same row only if nothing came between them, be it a
+// fill with equal values.
+func TestSameRowIsOneThatNothingReplaced(t *testing.T) {
 	r := newRig(t, roomy)
-	p, q := r.mustProject("a"), r.mustProject("a", "a")
-	r.fillAll("e", p, 1, "1")
-	first, again := r.Lookup([]byte("e"), p, 1), r.Lookup([]byte("e"), q, 1)
-	if !first.Same(&again) || !again.Same(&first) {
-		t.Fatal("nothing happened between")
+	r.at(10)
+	p := r.mustProject("a", "b")
+	r.fillAll("e", p, 5, "1", "2")
+	find := func() Found { return r.Lookup([]byte("e"), p, 10) }
+	first, second := find(), find()
+	if !second.Same(&first) {
+		t.Error("two lookups in a row did not find the same row")
 	}
+	r.fillAll("e", p, 5, "1", "2")
+	if third := find(); third.Same(&first) {
+		t.Error("a row that was replaced by an equal one counts as the same")
+	}
+	third := find()
 	r.Invalidate([]byte("e"), 0)
-	none := r.Lookup([]byte("e"), p, 1)
-	r.fillAll("e", p, 2, "1")
-	r.fillAll("e2", p, 1, "1")
-	equal, other := r.Lookup([]byte("e"), p, 2), r.Lookup([]byte("e2"), p, 2)
-	if first.Same(&none) || first.Same(&equal) || equal.Same(&other) {
-		t.Fatal("another row")
+	r.at(20)
+	r.fillAll("e", p, 15, "1", "2")
+	if fourth := r.Lookup([]byte("e"), p, 20); !fourth.Complete || fourth.Same(&third) {
+		t.Error("a row that was dropped and filled again counts as the same")
 	}
 }

@@ -191,7 +191,7 @@ func cacheOptions() []Option {
 			Meaning: "Distinct projections that are known by number; past it a request is forwarded, uncached",
 		},
 		{
-			Key: "cache.max_layouts", Default: "4096",
+			Key: "cache.max_layouts", Default: "16384",
 			Form:    integers(1, maxInterned),
 			Meaning: "Distinct layouts of rows; past it a row that has to grow is replaced instead",
 		},

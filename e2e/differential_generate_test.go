@@ -22,6 +22,9 @@ var malformedRaw = []string{
 	"*1\r\n$-5\r\n", "*1\r\n:5\r\n", "*abc\r\n", "*2\r\n$4\r\nPING\r\n+\r\n", "PING \"a\r\n", "*3000000000\r\n", "*1\r\n$99999999999\r\n",
 }
 
+// hashes are the keys that most reads are of.
+var hashes = []string{"h1", "h2", "h3", "{h}4", "h5"}
+
 // inlineRaw are requests in the form of a line, each owed one reply.
 var inlineRaw = []string{
 	"PING\r\n", "ping\n", "HGET h1 f0\r\n", "hmget h1 f0 f1 f2\r\n", "HSET h1 f0 \"a\\x41 b\"\r\n", "ECHO 'it\\'s'\r\n", "  HMGET   h2 f0  f1 \r\n", "nothing like it\r\n", "HGET h1\r\n",
@@ -43,9 +46,10 @@ func generate(seed uint64, names []string) sequence {
 	g := &generator{phrasebook: phrasebook{rand.New(rand.NewPCG(seed, stream))}, names: names}
 	var s sequence
 	for n := range connections {
-		if g.oneIn(3) {
-			s = append(s, turn{connection: n, asks: []ask{{args: []string{"HELLO", "3"}}}})
-		}
+		s = append(s, turn{connection: n, asks: []ask{{args: g.request("HELLO ( 2 | 2 | 3 )")}}})
+	}
+	for _, key := range hashes {
+		s[len(s)-1].asks = append(s[len(s)-1].asks, ask{args: g.request("HSET " + key + " f0 <v> f1 <v> f2 <v> <fv> +")})
 	}
 	for range 5 + g.IntN(longestSequence-4) {
 		s = append(s, g.turns(g.IntN(connections))...)
@@ -60,6 +64,9 @@ func (g *generator) turns(n int) []turn {
 		block := turn{connection: n, unread: true, asks: []ask{{args: []string{"BLPOP", "blocked", "0.2"}}, {args: g.request("HMGET <h> <fields>")}}}
 		push := turn{connection: other, asks: []ask{{args: []string{"RPUSH", "blocked", "v"}}}}
 		return []turn{block, push, {connection: n, asks: []ask{{args: []string{"PING"}}}}}
+	}
+	if g.oneIn(8) && !g.busy(n) {
+		return []turn{g.fill(n)}
 	}
 	t := turn{connection: n}
 	count := 1
@@ -82,6 +89,17 @@ func (g *generator) turns(n int) []turn {
 		}
 	}
 	return []turn{t}
+}
+
+// fill makes a turn that reads most hashes into the cache, some of them in part.
+func (g *generator) fill(n int) turn {
+	t := turn{connection: n, rest: true}
+	for _, key := range hashes {
+		for range 1 + g.IntN(2) {
+			t.asks = append(t.asks, ask{args: append([]string{"HMGET", key}, pick(g.phrasebook, projections)...)})
+		}
+	}
+	return t
 }
 
 // busy tells whether a connection is in a state in which it cannot block.

@@ -8,7 +8,7 @@ var phrases = []struct {
 	weight  int
 	phrases []string
 }{
-	{30, []string{
+	{40, []string{
 		"HMGET <h> <fields>", "HMGET <h> <fields>", "HMGET <h> <fields>", "HMGET <h> <f> +", "HGET <h> <f>", "HGET <h> f0",
 	}},
 	{24, []string{
@@ -21,11 +21,12 @@ var phrases = []struct {
 		// Later than this version of the store, or not at all.
 		"HGETDEL <h> FIELDS <n> <f> +", "HEXPIRE <h> 100 FIELDS <n> <f> +", "HSETEX <h> FIELDS 1 <fv>",
 	}},
-	{16, []string{
+	{1, []string{"FLUSHDB [ ASYNC ]", "FLUSHALL [ ( SYNC | ASYNC | x ) ]", "SWAPDB <db> <db>"}},
+	{12, []string{
 		"DEL <k> +", "UNLINK <k> +", "EXISTS <k> +", "TYPE <k>", "RENAME <k> <k>", "RENAME <h> <h>", "RENAMENX <k> <k>", "TOUCH <k> +",
 		"COPY <k> <k> [ DB <db> ] [ REPLACE ]", "COPY <h> <h> REPLACE", "MOVE <k> <db>", "OBJECT ENCODING <k>", "OBJECT REFCOUNT <k>",
 		"OBJECT HELP", "OBJECT FREQ <k>", "KEYS <pattern>", "DBSIZE", "RANDOMKEY", "SCAN 0 [ MATCH <pattern> ] COUNT 10000 [ TYPE hash ]",
-		"FLUSHDB [ ASYNC ]", "FLUSHALL [ ( SYNC | ASYNC | x ) ]", "SWAPDB <db> <db>", "DUMP none", "RESTORE <k> 0 <v> [ REPLACE ]",
+		"DUMP none", "RESTORE <k> 0 <v> [ REPLACE ]",
 		"SORT <l> [ ALPHA ] [ DESC ] [ LIMIT <i> <i> ] [ STORE <k> ]", "SORT_RO <l> [ ALPHA ] [ GET # ] [ GET h* ]",
 	}},
 	{7, []string{

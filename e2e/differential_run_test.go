@@ -24,6 +24,9 @@ const (
 	proxyPatience = 5 * time.Second
 	// cutPause lets the receiver read what was written before a cut.
 	cutPause = 200 * time.Microsecond
+	// restTime is longer than the time from a write to the moment from which a
+	// value that is fetched counts as newer: a tick of fsproxy's clock, 10 ms.
+	restTime = 15 * time.Millisecond
 	// syncToken is what the last request of a subscriber's turn asks back.
 	syncToken = "differential-sync"
 )
@@ -289,6 +292,9 @@ func (c *contest) turn(t turn) (*mismatch, error) {
 	case messages && !p.multi:
 		sent = appendCommand(sent, "PING", syncToken)
 		until = syncToken
+	}
+	if t.rest {
+		time.Sleep(restTime)
 	}
 	p.store.send(sent, t.cuts)
 	p.proxy.send(sent, t.cuts)

@@ -25,6 +25,7 @@ type ask struct {
 // connection has its turn.
 type turn struct {
 	connection int
+	rest       bool  // the cache may keep what is read from here on: see restTime
 	unread     bool  // its replies are left for the connection's next turn: it may block
 	cuts       []int // offsets, in bytes, at which the pipeline is cut into writes
 	asks       []ask
@@ -48,7 +49,7 @@ func (t turn) bytes() []byte {
 
 // String is the text of a kept file:
 //
-//	turn CONNECTION [unread] [cuts OFFSET …]
+//	turn CONNECTION [rest] [unread] [cuts OFFSET …]
 //	WORD …                  a request; a word is quoted as in Go where it must be
 //	raw REPLIES "BYTES"     bytes as they are; * replies: until the server hangs up
 //
@@ -57,6 +58,9 @@ func (s sequence) String() string {
 	var b strings.Builder
 	for _, t := range s {
 		fmt.Fprintf(&b, "turn %d", t.connection)
+		if t.rest {
+			b.WriteString(" rest")
+		}
 		if t.unread {
 			b.WriteString(" unread")
 		}
@@ -146,6 +150,8 @@ func parseTurn(words []string) (t turn, err error) {
 	cuts := false
 	for _, word := range words[1:] {
 		switch {
+		case word == "rest":
+			t.rest = true
 		case word == "unread":
 			t.unread = true
 		case word == "cuts":

@@ -53,6 +53,9 @@ func shrinkTurn(s *sequence, i int, try func(sequence) bool) {
 	if len((*s)[i].cuts) > 0 {
 		with(func(t *turn) { t.cuts = nil })
 	}
+	if (*s)[i].rest {
+		with(func(t *turn) { t.rest = false })
+	}
 	if (*s)[i].unread {
 		with(func(t *turn) { t.unread = false })
 	}

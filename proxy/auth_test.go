@@ -365,6 +365,19 @@ func TestClientsOfOtherUsersAreNotListed(t *testing.T) {
 	alice.wantsDone("PING", "+PONG\r\n")
 }
 
+// What came before an AUTH does not wait until the store has judged it.
+func TestRequestsBeforeAuthDoNotWaitForIt(t *testing.T) {
+	store := newAuthStore(t, map[string]string{"own": "o", "alice": "a"})
+	store.thinking = make(chan struct{})
+	s := newStack(t, store.addr, asUsers, asOwn("own", "o"))
+	p := s.dial()
+	p.wantsDone("AUTH own o", "+OK\r\n")
+	p.send(cmds("PING", "HMGET e f", "GET k", "AUTH alice a", "HMGET e f"))
+	p.wants("+PONG\r\n", array("own"), bulk("own"))
+	close(store.thinking)
+	p.wants("+OK\r\n", array("alice"))
+}
+
 // Replies keep their order around an AUTH that waits for the store.
 func TestAuthInAPipeline(t *testing.T) {
 	store := newAuthStore(t, map[string]string{"own": "o", "alice": "a"})

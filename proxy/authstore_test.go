@@ -19,6 +19,7 @@ type authStore struct {
 
 	mu        sync.Mutex        // protects what follows
 	passwords map[string]string // by user
+	thinking  chan struct{}     // not nil: until it is closed, AUTH alice has no reply
 	old       bool              // AUTH takes a password alone
 	auths     []string          // all that was presented
 	seen      []string          // all other requests, "user: request"
@@ -81,8 +82,19 @@ func (a *authStore) serve(nc net.Conn) {
 				args = append(args, string(arg))
 			}
 			buf = buf[n:]
+			a.think(args)
 			_, _ = nc.Write([]byte(a.answer(&user, &queued, args)))
 		}
+	}
+}
+
+// think waits until there may be a reply.
+func (a *authStore) think(args []string) {
+	a.mu.Lock()
+	until := a.thinking
+	a.mu.Unlock()
+	if until != nil && len(args) == 3 && args[1] == "alice" {
+		<-until
 	}
 }
 

@@ -82,11 +82,15 @@ type client struct {
 	// cache. Everything but a read, and a read past the cache, sets it anew.
 	direct bool
 	pipe   *tunnel // not nil: everything goes there as it is
+	// subscribed is where a client that speaks version 2 has subscriptions: it
+	// may ask for nothing else meanwhile.
+	subscribed *tunnel
 
-	tunnelMu sync.Mutex         // protects what follows
-	tunnels  map[string]*tunnel // by node
-	proto    resp.Version       // that tunnels are made for
-	db       int                // likewise
+	tunnelMu    sync.Mutex         // protects what follows
+	subscribers map[string]*tunnel // that hold subscriptions: see pubsub.go
+	tunnels     map[string]*tunnel // by node
+	proto       resp.Version       // that tunnels are made for
+	db          int                // likewise
 	// who is the user that they are made for; nil: the configured one.
 	who   *cluster.Credentials
 	ended bool           // no more are made
@@ -259,7 +263,9 @@ func (c *client) request(b []byte) (int, error) {
 	n, err := c.parser.Next(b)
 	if err != nil {
 		c.server.protocolErrors.Add(1)
-		c.reply = resp.AppendError(c.reply, "ERR "+err.Error())
+		if c.session.Owed() {
+			c.reply = resp.AppendError(c.reply, "ERR "+err.Error())
+		}
 		return n, errLeaving
 	}
 	if args := c.parser.Args(); n > 0 && len(args) > 0 {

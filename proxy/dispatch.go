@@ -23,6 +23,9 @@ func (c *client) dispatch(args [][]byte, raw []byte) error {
 		c.turnAway(cmd, args)
 		return nil
 	}
+	if c.subscribed != nil {
+		return c.whileSubscribed(cmd, args, raw)
+	}
 	if cmd == nil {
 		return c.forward(nil, args, raw) // the store may know it
 	}
@@ -53,6 +56,9 @@ func (c *client) dispatch(args [][]byte, raw []byte) error {
 		return err
 	case c.txn.open && cmd.Name != "quit" && cmd.Name != "reset":
 		return c.queue(cmd, args, raw)
+	}
+	if isSubscription(cmd) {
+		return c.subscription(cmd, args, raw)
 	}
 	switch cmd.Class {
 	case command.Cached:
@@ -154,6 +160,9 @@ func (c *client) answer(cmd *command.Command, args [][]byte, raw []byte) error {
 func (c *client) renewTunnels(reset bool) error {
 	if reset {
 		c.txn, c.opaque = transaction{}, nil
+	}
+	if reset || c.session.Proto != c.proto {
+		c.endSubscriptions()
 	}
 	if c.hasTunnels() {
 		if err := c.waitBelow(1); err != nil {

@@ -15,5 +15,9 @@
 //	transaction.go  MULTI and WATCH, and what they pin to a node
 //	auth.go       who may connect, and as whom its tunnels do
 //	verdicts.go   remembers what the store said of credentials
+//	transaction_reads.go  MULTI of reads alone, answered from the cache
+//	scatter.go    requests that span nodes, in parts; scan.go: SCAN
+//	join.go       the replies to the parts made one
+//	pubsub.go       subscriptions, on a connection of their own
 //	pipe.go       pub/sub and the like: bytes passed through as they are
 package proxy

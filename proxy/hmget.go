@@ -78,10 +78,11 @@ const (
 	bypassNoAuth                   // who asks has yet to authenticate, and gets an error
 	bypassMissing                  // within a MULTI of reads alone, of which not all was there
 	bypassCanned                   // this server answers canned bytes: see ServeCanned
+	bypassSubscribed               // version 2, and subscribed: the store refuses it
 	bypassReasons
 )
 
-var bypassNames = [bypassReasons]string{"", "mode_off", "transaction", "write_in_flight", "database", "client_reply", "interning_bound", "unknown_state", "user", "", "transaction_miss", ""}
+var bypassNames = [bypassReasons]string{"", "mode_off", "transaction", "write_in_flight", "database", "client_reply", "interning_bound", "unknown_state", "user", "", "transaction_miss", "subscribed"}
 
 // bypass tells whether reads of this connection must not be answered from the
 // cache now.
@@ -104,6 +105,8 @@ func (c *client) bypass() bypassReason {
 		return bypassDatabase
 	case c.session.Silent():
 		return bypassReply
+	case c.subscribed != nil:
+		return bypassSubscribed
 	case c.opaque != nil:
 		return bypassOpaque
 	}

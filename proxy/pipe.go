@@ -8,8 +8,9 @@ import (
 )
 
 // startPipe makes the connection a pure pipe to a store node: from a command on
-// after which replies no longer pair with requests (SUBSCRIBE, MONITOR …),
-// bytes pass both ways as they are until either side ends.
+// after which replies no longer pair with requests (MONITOR, SYNC, or SUBSCRIBE
+// as part of a transaction), bytes pass both ways as they are until either side
+// ends.
 func (c *client) startPipe(cmd *command.Command, args [][]byte, raw []byte) error {
 	if c.txn.open && !isSubscription(cmd) {
 		return c.forward(cmd, args, raw) // queued or refused, in the store's words

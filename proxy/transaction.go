@@ -195,6 +195,9 @@ func (c *client) transactOpaque(cmd *command.Command, args [][]byte, raw []byte)
 // tunnelFor returns the tunnel for a command with these keys: the one of the
 // transaction, if there is one, which must then be the right one.
 func (c *client) tunnelFor(keys [][]byte) (*tunnel, error) {
+	if c.subscribed != nil {
+		return c.subscribed, nil
+	}
 	if c.opaque != nil {
 		if c.opaque.lost() {
 			return nil, errTransactionLost

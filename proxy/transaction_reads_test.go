@@ -123,8 +123,14 @@ func TestErrorWithinExecIsNotKept(t *testing.T) {
 // and the client is told of each once.
 func TestTransactionOfMoreThanReadsGoesToTheStore(t *testing.T) {
 	for _, c := range []struct{ request, answer string }{
-		{"PTTL e", queued}, {"HSET e f v", queued}, {"ECHO e", queued}, {"HMGET e", "-ERR wrong\r\n"},
-		{"FROBNICATE e", "-ERR unknown\r\n"}, {"UNWATCH", queued}, {"EVAL return 0", queued}, {"EXEC x", "-ERR wrong\r\n"},
+		{"PTTL e", queued},
+		{"HSET e f v", queued},
+		{"ECHO e", queued},
+		{"HMGET e", "-ERR wrong\r\n"},
+		{"FROBNICATE e", "-ERR unknown\r\n"},
+		{"UNWATCH", queued},
+		{"EVAL return 0", queued},
+		{"EXEC x", "-ERR wrong\r\n"},
 	} {
 		t.Run(c.request, func(t *testing.T) {
 			store := newFakeStore(t)

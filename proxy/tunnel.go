@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -27,7 +26,11 @@ type tunnel struct {
 	waiting []passing  // requests that were not answered yet, oldest first
 	piped   bool       // replies are passed on as they come
 	hungUp  bool       // the store was told that nothing more comes
-	err     error      // why the connection ended
+	// subscriber: it holds subscriptions, to so many channels and patterns, and
+	// to so many shard channels, as of the last confirmation.
+	subscriber              bool
+	channels, shardChannels int
+	err                     error // why the connection ended
 }
 
 // passing is a request on its way through a tunnel.
@@ -36,12 +39,14 @@ type passing struct {
 	slot *slot // its place in line; nil for what the proxy itself asks
 	// blocks: it may wait for another client to do something.
 	blocks bool
-	write  bool
-	keys   []string // that it may write
-	whole  bool     // it may write any key
-	raw    []byte   // kept where the store may send it to another node
-	hops   int      // times that it was
-	pinned bool     // it belongs to a transaction, and so to no other node
+	// subscribes: messages answer it; see pubsub.go.
+	subscribes bool
+	write      bool
+	keys       []string // that it may write
+	whole      bool     // it may write any key
+	raw        []byte   // kept where the store may send it to another node
+	hops       int      // times that it was
+	pinned     bool     // it belongs to a transaction, and so to no other node
 
 	join    *join    // not nil: it is a part of a request
 	part    int      // which one
@@ -159,7 +164,8 @@ func (t *tunnel) run() {
 	_ = t.nc.Close()
 	t.mu.Lock()
 	t.err = fmt.Errorf("the connection to %s ended: %w", t.addr, err)
-	waiting, piped, hungUp := t.waiting, t.piped, t.hungUp
+	waiting, hungUp := t.waiting, t.hungUp
+	loss := t.piped || t.subscriber && t.channels+t.shardChannels > 0
 	t.waiting = nil
 	t.mu.Unlock()
 	for _, p := range waiting {
@@ -167,7 +173,7 @@ func (t *tunnel) run() {
 		t.client.gaveUp(p, t.err)
 	}
 	t.client.replies.Flush()
-	if piped {
+	if loss {
 		t.client.endPipe()
 	}
 	t.out.Wait()
@@ -224,18 +230,19 @@ func (t *tunnel) read() error {
 // reply gives a frame to the oldest request that waits.
 func (t *tunnel) reply(frame []byte) error {
 	c := t.client
-	if frame[0] == '>' {
+	t.mu.Lock()
+	if frame[0] == '>' && !t.subscriber || t.subscriber && t.published(frame) {
+		t.mu.Unlock()
 		return c.replies.send(frame) // answers nothing; out of band
 	}
-	t.mu.Lock()
-	if len(t.waiting) == 0 {
-		t.mu.Unlock()
-		return errors.New("a reply came that nobody asked for")
-	}
-	p := t.waiting[0]
-	t.waiting[0] = passing{}
-	t.waiting = t.waiting[1:]
+	p, confirmed, err := t.answerTo(frame)
 	t.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	if confirmed != nil {
+		c.answered(*confirmed, nil)
+	}
 	if frame[0] == '-' && c.redirect(t, p, frame) {
 		return nil
 	}
@@ -335,6 +342,9 @@ func (c *client) flushTunnels() {
 	for _, t := range c.tunnels {
 		t.flush()
 	}
+	for _, t := range c.subscribers {
+		t.flush()
+	}
 }
 
 // endTunnels ends all tunnels for good. Any goroutine may call it.
@@ -343,6 +353,9 @@ func (c *client) endTunnels() {
 	defer c.tunnelMu.Unlock()
 	c.ended = true
 	for _, t := range c.tunnels {
+		_ = t.nc.Close()
+	}
+	for _, t := range c.subscribers {
 		_ = t.nc.Close()
 	}
 }

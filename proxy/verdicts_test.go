@@ -34,8 +34,12 @@ func TestVerdictsAreOfTheVeryCredentials(t *testing.T) {
 	v := newVerdicts()
 	asked := 0
 	all := []cluster.Credentials{
-		{User: "ab", Password: "c", Named: true}, {User: "a", Password: "bc", Named: true}, {User: "abc", Named: true}, {Password: "abc", Named: true},
-		{User: "default", Password: "secret", Named: true}, {User: "default", Password: "secret"},
+		{User: "ab", Password: "c", Named: true},
+		{User: "a", Password: "bc", Named: true},
+		{User: "abc", Named: true},
+		{Password: "abc", Named: true},
+		{User: "default", Password: "secret", Named: true},
+		{User: "default", Password: "secret"},
 	}
 	for range 2 {
 		for i := range all {

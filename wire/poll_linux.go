@@ -219,8 +219,14 @@ func (s *Socket) want(events uint32, want bool) {
 	}
 	event := syscall.EpollEvent{Events: s.events, Fd: int32(s.fd)}
 	if err := syscall.EpollCtl(s.poll.epfd, op, s.fd, &event); err != nil {
-		// Out of kernel memory: the connection cannot be served.
+		// Out of kernel memory: the connection cannot be served, and nothing
+		// would tell its reader.
 		_ = syscall.Shutdown(s.fd, syscall.SHUT_RDWR)
+		s.poll.Post(func() {
+			if s.WantsRead() {
+				s.readable()
+			}
+		})
 	}
 }
 

@@ -33,8 +33,8 @@ var decisions = []decision{
 		names: "cluster|addslots cluster|addslotsrange cluster|bumpepoch cluster|delslots cluster|delslotsrange cluster|failover cluster|flushslots cluster|forget cluster|meet cluster|replicate cluster|reset cluster|saveconfig cluster|set-config-epoch cluster|setslot",
 	},
 
-	{class: Stream, names: "subscribe psubscribe ssubscribe", why: "messages arrive unasked from here on"},
-	{class: Local, names: "unsubscribe punsubscribe sunsubscribe", why: "nothing is subscribed to: a subscribed connection is a pipe already, and one that queues it in MULTI becomes one"},
+	{class: Stream, names: "subscribe psubscribe ssubscribe", why: "messages arrive unasked from here on, by a connection to the store of their own"},
+	{class: Local, names: "unsubscribe punsubscribe sunsubscribe", why: "answered here where nothing is subscribed to; otherwise as SUBSCRIBE is"},
 	{class: Stream, names: "monitor", why: "the store's log follows"},
 	{class: Stream, names: "sync psync replconf", why: "a replica's link: the store's data follows"},
 

@@ -12,7 +12,7 @@ const (
 	Write                // forwarded; the keys of Written are invalidated before and after
 	Cached               // answered from rows where possible
 	Local                // answered here, no store needed
-	Stream               // turns the connection into a pure pipe: replies no longer pair with requests
+	Stream               // forwarded, and what comes back does not pair with requests
 	Refused              // answered with an error, since a sidecar cannot do it rightly
 )
 

@@ -12,7 +12,7 @@ var classTitles = []struct {
 	{Cached, "Answered from memory"},
 	{Local, "Answered by fsproxy"},
 	{Write, "Forwarded, and what they write is invalidated"},
-	{Stream, "Forwarded; the connection is a plain pipe from then on"},
+	{Stream, "Forwarded; what comes back does not pair with requests"},
 	{Refused, "Refused"},
 	{Tunnel, "Forwarded"},
 }
