@@ -36,6 +36,7 @@ type Upstream struct {
 	view      atomic.Pointer[view]
 	flights   flights
 	refresh   chan struct{} // asks for a refresh before its time
+	looked    chan struct{} // closed when the store was looked for once
 
 	ctx    context.Context // ends all connections
 	cancel context.CancelFunc
@@ -64,12 +65,17 @@ func NewUpstream(cfg Config) *Upstream {
 		log:       cfg.Log,
 		discovery: NewDiscovery(cfg.Discovery),
 		refresh:   make(chan struct{}, 1),
+		looked:    make(chan struct{}),
 		fetchers:  make(map[string]*fetcher),
 	}
 	u.ctx, u.cancel = context.WithCancel(context.Background())
 	u.wg.Go(u.keepTopology)
 	return u
 }
+
+// Looked is closed when the store was looked for once, whether or not it was
+// found.
+func (u *Upstream) Looked() <-chan struct{} { return u.looked }
 
 // Close ends all connections and waits for their goroutines. Fetches in flight
 // fail.
@@ -379,8 +385,9 @@ const (
 // and after failures.
 func (u *Upstream) keepTopology() {
 	retry, distance := firstRetry, minRefresh
-	for woken := false; ; {
-		changed := u.refreshOnce()
+	changed := u.refreshOnce()
+	close(u.looked)
+	for woken := false; ; changed = u.refreshOnce() {
 		interval := u.cfg.RefreshInterval
 		distance = min(2*distance, interval)
 		if changed || !woken {

@@ -77,7 +77,7 @@ func TestDefaultsAreThoseOfTheOptionTree(t *testing.T) {
 		"upstream.connect_timeout": "300ms", "upstream.fetch_timeout": "50ms", "upstream.connections": "2",
 		"upstream.refresh_interval": "30s", "cache.max_bytes": "0", "cache.max_age": "1h",
 		"cache.negative_max_age": "5m", "cache.shards": "0", "cache.max_row_bytes": "1MiB",
-		"cache.max_features": "65536", "cache.max_projections": "4096", "cache.max_layouts": "4096",
+		"cache.max_features": "65536", "cache.max_projections": "4096", "cache.max_layouts": "16384",
 		"cache.write_settle": "1s", "limits.max_clients": "10000", "limits.max_arguments": "1048576",
 		"limits.max_bulk_bytes": "64MiB", "limits.max_inline_bytes": "64KiB", "limits.max_request_bytes": "128MiB",
 		"limits.max_output_bytes": "64MiB", "limits.max_in_flight": "1024", "admin.address": "127.0.0.1:9190",

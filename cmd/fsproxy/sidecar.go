@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/fsproxy/fsproxy/admin"
 	"github.com/fsproxy/fsproxy/cache"
@@ -152,10 +153,25 @@ func (s *sidecar) run(ctx context.Context) error {
 	}
 	context.AfterFunc(ctx, func() { s.admin.SetReady(false) })
 	s.admin.SetReady(true)
+	s.awaitStore(ctx)
 	err := s.proxy.Serve(ctx, s.listeners...)
 	s.upstream.Close()
 	stop()
 	wg.Wait()
 	s.cache.Close()
 	return errors.Join(err, adminErr)
+}
+
+// awaitStore waits until the store was looked for once, within the time that a
+// connection to it may take: a client that comes at once would else get an error
+// in front of a store that is there. Its connection waits meanwhile, as the
+// listeners are open already.
+func (s *sidecar) awaitStore(ctx context.Context) {
+	patience := time.NewTimer(s.cfg.Upstream.ConnectTimeout)
+	defer patience.Stop()
+	select {
+	case <-s.upstream.Looked():
+	case <-patience.C:
+	case <-ctx.Done():
+	}
 }
