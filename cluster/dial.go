@@ -26,7 +26,9 @@ func (u *Upstream) dialReader(ctx context.Context, addr string, probe bool) (net
 			return err
 		}
 		if v := u.view.Load(); v != nil && v.topology.Kind == Cluster {
-			if _, err := Ask1(nc, "READONLY"); err != nil {
+			// A node that does not know the word serves reads, or points to one
+			// that does.
+			if _, err := Ask1(nc, "READONLY"); err != nil && !errors.As(err, new(refusal)) {
 				return fmt.Errorf("READONLY: %w", err)
 			}
 		}

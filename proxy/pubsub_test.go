@@ -107,3 +107,48 @@ func TestWritesOfASubscriberInvalidate(t *testing.T) {
 	p.wantsDone("EXEC", "*1\r\n:0\r\n")
 	other.wantsDone("HMGET h f", array("newer"))
 }
+
+// While it is subscribed, a client of version 2 is refused what the store
+// refuses; once it has unsubscribed, its reads come from memory again, on the
+// same connection.
+func TestReadsComeFromMemoryAfterUnsubscribing(t *testing.T) {
+	store := miniredis.RunT(t)
+	store.HSet("h", "f", "F")
+	s := newStack(t, store.Addr())
+	p := s.dial()
+	for range 2 {
+		p.wantsDone("HMGET h f", array("F"))
+	}
+	p.send(cmds("SUBSCRIBE c", "HMGET h f", "UNSUBSCRIBE"))
+	p.wants(message('*', "subscribe", "c", ":1"))
+	p.wantsError("only (P")
+	p.wants(message('*', "unsubscribe", "c", ":0"))
+	before := s.hits()
+	p.wantsDone("HMGET h f", array("F"))
+	if s.hits() != before+1 {
+		t.Error("the read did not come from memory")
+	}
+}
+
+// In version 3 a subscribed client asks for whatever it likes, and keeps its
+// subscriptions when it goes on in another database.
+func TestSubscriberOfVersion3ReadsFromMemory(t *testing.T) {
+	store := miniredis.RunT(t)
+	store.HSet("h", "f", "F")
+	s := newStack(t, store.Addr())
+	p := s.dial()
+	p.do("HELLO 3")
+	p.wantsDone("HMGET h f", array("F"))
+	p.wantsDone("SUBSCRIBE c", message('>', "subscribe", "c", ":1"))
+	before := s.hits()
+	p.wantsDone("HMGET h f", array("F"))
+	if s.hits() != before+1 {
+		t.Error("the read did not come from memory")
+	}
+	p.wantsDone("SELECT 1", "+OK\r\n")
+	store.Publish("c", "still here")
+	p.wants(message('>', "message", "c", "still here"))
+	p.wantsDone("RESET", "+RESET\r\n")
+	await(t, "the subscription is gone", func() bool { return store.Publish("c", "nobody") == 0 })
+	p.wantsDone("HMGET h f", array("F"))
+}
