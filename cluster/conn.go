@@ -21,6 +21,11 @@ const (
 	// readBuffer is what a connection reads at once, in bytes: some ten replies
 	// of 50 features. It grows for a longer reply and shrinks again.
 	readBuffer = 16 << 10
+	// flushEvery is how many replies are given out before those who asked may
+	// send them on: each costs a few microseconds, most of it for filling the
+	// cache, and a write costs as much, so that neither the first of many waits
+	// for the last nor each gets a write of its own.
+	flushEvery = 16
 	// firstBackoff and lastBackoff bound the pause after a failed dial; it
 	// doubles between them, with jitter, so that a dead fetcher costs a dial
 	// every second and one that restarts is found soon.
@@ -257,7 +262,7 @@ func (c *conn) read(nc net.Conn) error {
 		if err != nil {
 			return fmt.Errorf("read: %w", err)
 		}
-		for start < end {
+		for given := 1; start < end; given++ {
 			n, err := framer.Next(buf[start:end])
 			if err != nil {
 				return fmt.Errorf("%w: %w", errNonsense, err)
@@ -268,7 +273,9 @@ func (c *conn) read(nc net.Conn) error {
 			if err := c.reply(buf[start:start+n], &done); err != nil {
 				return err
 			}
-			start += n
+			if start += n; given%flushEvery == 0 {
+				done.flush()
+			}
 		}
 		if start == end {
 			start, end = 0, 0

@@ -10,6 +10,7 @@ type Config struct {
 	Listeners    []Listener    `mapstructure:"listeners"`
 	Auth         Auth          `mapstructure:"auth"`
 	Mode         Mode          `mapstructure:"mode"`
+	Announce     string        `mapstructure:"announce"` // host:port, or empty
 	Upstream     Upstream      `mapstructure:"upstream"`
 	Cache        Cache         `mapstructure:"cache"`
 	Limits       Limits        `mapstructure:"limits"`
@@ -54,6 +55,8 @@ type Upstream struct {
 	FetchTimeout    time.Duration `mapstructure:"fetch_timeout"`
 	Connections     int           `mapstructure:"connections"` // read connections a fetcher
 	RefreshInterval time.Duration `mapstructure:"refresh_interval"`
+
+	TunnelIdleTimeout time.Duration `mapstructure:"tunnel_idle_timeout"`
 
 	// password is a pointer so that no formatting verb prints what it points at.
 	password *string

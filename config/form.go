@@ -146,6 +146,19 @@ func listOf(form Form) Form {
 	return form
 }
 
+// maybeNone also accepts empty text.
+func maybeNone(form Form) Form {
+	read := form.read
+	form.Accepted += ", or empty"
+	form.read = func(text string) (any, error) {
+		if text == "" {
+			return text, nil
+		}
+		return read(text)
+	}
+	return form
+}
+
 func maybeEmpty(form Form) Form {
 	form.Empty = true
 	return form

@@ -81,6 +81,11 @@ func modeOptions() []Option {
 			Form:    choice(ModeOff, ModeDryRun, ModeLive),
 			Meaning: "What is done with a cacheable read: off forwards it, dry-run forwards it and compares aside, live answers it from memory",
 		},
+		{
+			Key:     "announce",
+			Form:    maybeNone(checked("address", acceptedDial, checkDial)),
+			Meaning: "The address at which cluster clients are told to find fsproxy; empty: the one at which each has reached it",
+		},
 	}
 }
 
@@ -149,6 +154,11 @@ func upstreamOptions() []Option {
 			Key: "upstream.refresh_interval", Default: "30s", Reloadable: true,
 			Form:    durations(time.Second, day),
 			Meaning: "How often the topology is asked for again, jittered",
+		},
+		{
+			Key: "upstream.tunnel_idle_timeout", Default: "5m", Reloadable: true,
+			Form:    durations(time.Second, day),
+			Meaning: "How long a client's own connection to the store may go unused before it is closed, unless it has held a transaction or subscriptions",
 		},
 	}
 }

@@ -121,7 +121,7 @@ func (g *generator) ask(n int) ask {
 
 func (g *generator) rawAsk(n int) (ask, bool) {
 	switch {
-	case g.busy(n):
+	case g.busy(n), g.silent:
 	case g.oneIn(400):
 		g.follow(n, []string{"QUIT"})
 		return ask{raw: pick(g.phrasebook, malformedRaw), replies: untilClosed}, true
@@ -141,6 +141,7 @@ func (g *generator) allowed(n int) []string {
 		case ok && like.alike == nil:
 		case g.multi[n] && strings.HasSuffix(strings.ToUpper(args[0]), "SUBSCRIBE"):
 		case g.multi[n] && (strings.EqualFold(args[0], "CLIENT") || strings.EqualFold(args[0], "HELLO") && len(args) > 2):
+		case g.subscribed[n] && strings.EqualFold(args[0], "HELLO"):
 		case g.silent && strings.EqualFold(args[0], "MULTI"):
 		default:
 			return args

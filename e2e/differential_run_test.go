@@ -341,6 +341,9 @@ func (p *speaker) compare(asked []ask, pairs int, until string, closes bool) *mi
 		expect = untilClosed
 	}
 	got := p.proxy.read(expect, "", proxyPatience)
+	if pairs < len(asked) || until != "" {
+		want, got = repliesFirst(want), repliesFirst(got)
+	}
 	for i := range max(len(want), len(got)) {
 		m := mismatch{request: requestOf(asked, i), proxy: "(nothing)", store: "(nothing)"}
 		if i < len(got) {
@@ -361,6 +364,14 @@ func (p *speaker) compare(asked []ask, pairs int, until string, closes bool) *mi
 		return &mismatch{request: "the connection's end", proxy: "(open)", store: "(closed)"}
 	}
 	return nil
+}
+
+// repliesFirst moves the messages that version 3 has beside the replies behind
+// them: which of the two comes first is a matter of two connections.
+func repliesFirst(all []string) []string {
+	isMessage := func(reply string) bool { return reply[0] == '>' }
+	replies := slices.DeleteFunc(slices.Clone(all), isMessage)
+	return append(replies, slices.DeleteFunc(all, func(reply string) bool { return !isMessage(reply) })...)
 }
 
 func requestOf(asked []ask, i int) string {

@@ -96,6 +96,8 @@ var differenceTables = []struct {
 		{[]string{"CONFIG GET CLUSTER-ENABLED"}, sameKind, "The same"},
 		{[]string{"COMMAND", "COMMAND COUNT", "COMMAND DOCS", "COMMAND INFO", "COMMAND LIST"}, anyReply, "From fsproxy's own table, which knows commands of later versions, in the short form that old clients read too"},
 		{[]string{"AUTH"}, anyReply, "Taken where fsproxy asks for no password: many clients send one out of habit"},
+		{[]string{"SUBSCRIBE and its like in version 3"}, likeness{"the same messages and the same replies, each in their order", nil}, "Messages come over a connection of their own, so one may come before or behind a reply. In version 2 nothing can be asked meanwhile, and the order is the store's"},
+		{[]string{"HELLO while subscribed"}, notSent, "Another version ends the subscriptions"},
 		{[]string{"TIME"}, sameLength, "fsproxy's clock"},
 		{[]string{"LOLWUT"}, anyReply, "Not worth a trip"},
 	}},

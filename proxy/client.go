@@ -176,7 +176,7 @@ func (c *client) resize(n int, filled bool) {
 		wide := make([]byte, wideBuffer)
 		c.start, c.end = 0, copy(wide, c.buf[c.start:c.end])
 		c.buf, c.narrow = wide, 0
-	case n >= readBuffer:
+	case n >= readBuffer/2: // two of these may come at once
 		c.narrow = 0
 	case len(c.buf) > readBuffer && c.end == 0:
 		if c.narrow++; c.narrow >= narrowReads || len(c.buf) > wideBuffer {
@@ -243,7 +243,7 @@ func (c *client) request(b []byte) (int, error) {
 	if h, ok := readHead(b); ok {
 		p, short := c.known.find(b[h.rest:], h.fields)
 		if p != nil {
-			if c.looping && (!c.direct || c.writing.Load() > 0) {
+			if c.looping && (!c.direct && c.server.canned == nil || c.writing.Load() > 0) {
 				return 0, errMayWait
 			}
 			c.parser.Reset()

@@ -136,6 +136,11 @@ func (c *client) answer(cmd *command.Command, args [][]byte, raw []byte) error {
 			return err
 		}
 	}
+	if (cmd.Name == "quit" || cmd.Name == "reset") && cmd.ArityOK(len(args)) && c.hasSubscribers() {
+		if err := c.leaveSubscriptions(); err != nil {
+			return err
+		}
+	}
 	before := len(c.reply)
 	if c.reply, effect = c.session.Answer(c.reply, cmd, args); effect&session.Forward != 0 {
 		return c.forward(cmd, args, raw)

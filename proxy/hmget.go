@@ -35,7 +35,7 @@ func (c *client) read(entity []byte, p *cache.Projection, single bool, raw []byt
 // ask for lately, or that came in a form of its own.
 func (c *client) readNew(args [][]byte, single bool, raw []byte) error {
 	entity, fields := args[1], args[2:]
-	if why := c.bypass(); why != bypassNot {
+	if why := c.bypass(); why != bypassNot && why != bypassCanned {
 		return c.readPast(why, entity, len(fields), single, raw)
 	}
 	c.wire = canonical(c.wire[:0], fields)

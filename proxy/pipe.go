@@ -71,7 +71,7 @@ func (c *client) pipeTunnel(cmd *command.Command, args [][]byte) (*tunnel, error
 func (t *tunnel) setPiped() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.piped = true
+	t.piped, t.stateful = true, true
 }
 
 func (t *tunnel) isPiped() bool {

@@ -3,7 +3,9 @@ package proxy
 import (
 	"bytes"
 	"errors"
+	"maps"
 	"net"
+	"slices"
 	"strconv"
 
 	"github.com/fsproxy/fsproxy/proxy/command"
@@ -49,13 +51,28 @@ func (c *client) subscription(cmd *command.Command, args [][]byte, raw []byte) e
 		passing{owed: true, slot: slot, subscribes: true}, passing{})
 	t.flush()
 	err = c.replies.waitBelow(1)
+	if !t.isSubscribed() {
+		t = c.anySubscribed()
+	}
 	c.subscribed = nil
-	if t.isSubscribed() && c.session.Proto == resp.V2 {
+	if c.session.Proto == resp.V2 {
 		c.subscribed = t
 	}
-	c.session.PubSub = t.isSubscribed()
+	c.session.PubSub = t != nil
 	c.session.Publish()
 	return err
+}
+
+// anySubscribed returns a connection that holds subscriptions; nil: none does.
+func (c *client) anySubscribed() *tunnel {
+	c.tunnelMu.Lock()
+	defer c.tunnelMu.Unlock()
+	for _, t := range c.subscribers {
+		if t.isSubscribed() {
+			return t
+		}
+	}
+	return nil
 }
 
 // whileSubscribed handles a request of a client that speaks version 2 and is
@@ -87,6 +104,14 @@ func (c *client) subscriber(cmd *command.Command, args [][]byte) (*tunnel, error
 	if c.ended {
 		return nil, net.ErrClosed
 	}
+	if cmd.Name == "sunsubscribe" && len(keys) == 0 {
+		// All shard channels. Those of several nodes are left one node at a time.
+		for _, t := range c.subscribers {
+			if t.hasShardChannels() {
+				return t, nil
+			}
+		}
+	}
 	if t, ok := c.subscribers[name]; ok && !t.lost() {
 		return t, nil
 	}
@@ -95,7 +120,7 @@ func (c *client) subscriber(cmd *command.Command, args [][]byte) (*tunnel, error
 		return nil, err
 	}
 	t.mu.Lock()
-	t.subscriber = true
+	t.subscriber, t.stateful = true, true
 	t.mu.Unlock()
 	if c.subscribers == nil {
 		c.subscribers = make(map[string]*tunnel)
@@ -108,6 +133,23 @@ func (c *client) hasSubscribers() bool {
 	c.tunnelMu.Lock()
 	defer c.tunnelMu.Unlock()
 	return len(c.subscribers) > 0
+}
+
+// leaveSubscriptions has the store end them. What was asked or published before
+// arrives first, and the store counts them no more once the client is told that
+// they have ended.
+func (c *client) leaveSubscriptions() error {
+	c.tunnelMu.Lock()
+	leaving := slices.Collect(maps.Values(c.subscribers))
+	c.tunnelMu.Unlock()
+	for _, t := range leaving {
+		if err := c.pass(t, passing{}, []byte("*1\r\n$5\r\nRESET\r\n")); err != nil {
+			return err
+		}
+	}
+	err := c.waitBelow(1)
+	c.endSubscriptions()
+	return err
 }
 
 // endSubscriptions ends the connections that hold them.
@@ -131,6 +173,12 @@ func (t *tunnel) isSubscribed() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.channels+t.shardChannels > 0
+}
+
+func (t *tunnel) hasShardChannels() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.shardChannels > 0 && t.err == nil
 }
 
 // published tells whether frame, of a connection that holds subscriptions,

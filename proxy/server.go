@@ -32,6 +32,8 @@ type Config struct {
 	WriteSettle    time.Duration // see cache.Invalidate
 	DrainTimeout   time.Duration // for what is in flight when the process is to stop
 	Off            bool          // every read is forwarded
+	Announce       string        // where cluster clients are told to find the proxy; "": where they did
+	TunnelIdle     time.Duration // how long a tunnel without state may go unused
 	Auth           Auth          // who may connect
 	Log            *slog.Logger
 }
@@ -75,6 +77,7 @@ func New(cfg Config, c *cache.Cache, up *cluster.Upstream, clock *cache.Clock) *
 		Version:    s.storeVersion,
 		MaxClients: cfg.MaxClients,
 		Info:       s.info,
+		Announce:   cfg.Announce,
 
 		Authenticate: s.authenticator(),
 		Strangers:    cfg.Auth.Mode == AuthUpstream && !cfg.Auth.ShareRows,

@@ -231,6 +231,7 @@ func (c *client) tunnelFor(keys [][]byte) (*tunnel, error) {
 		if txn.tunnel, err = c.tunnelTo(node); err != nil {
 			return nil, err
 		}
+		txn.tunnel.holdState()
 	}
 	if txn.tunnel.addr != node {
 		return nil, errCrossSlot

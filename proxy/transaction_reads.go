@@ -83,6 +83,7 @@ func (c *client) release() error {
 	if txn.tunnel, err = c.tunnelTo(node); err != nil {
 		return err
 	}
+	txn.tunnel.holdState()
 	txn.sent = true
 	return c.tellOf(txn.tunnel, reads, bypassTransaction)
 }

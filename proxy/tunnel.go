@@ -1,8 +1,10 @@
 package proxy
 
 import (
+	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strconv"
 	"sync"
 	"time"
@@ -26,6 +28,10 @@ type tunnel struct {
 	waiting []passing  // requests that were not answered yet, oldest first
 	piped   bool       // replies are passed on as they come
 	hungUp  bool       // the store was told that nothing more comes
+	// stateful: the store's side of the connection has held a transaction,
+	// watches or subscriptions, so that it must not be replaced by another.
+	stateful bool
+	used     time.Time // when a request was put in line last
 	// subscriber: it holds subscriptions, to so many channels and patterns, and
 	// to so many shard channels, as of the last confirmation.
 	subscriber              bool
@@ -83,10 +89,13 @@ func (c *client) dialTunnel(addr string) (*tunnel, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to the store: %w", err)
 	}
-	t := &tunnel{client: c, addr: addr, nc: nc, out: wire.NewOutput(nc, s.cfg.Limits.RequestBytes+maxUnsent+sendAt)}
+	t := &tunnel{client: c, addr: addr, nc: nc, used: time.Now(), out: wire.NewOutput(nc, s.cfg.Limits.RequestBytes+maxUnsent+sendAt)}
 	if err := t.greet(c.proto, c.db); err != nil {
 		_ = nc.Close()
 		return nil, err
+	}
+	if s.cfg.TunnelIdle > 0 {
+		_ = nc.SetReadDeadline(time.Now().Add(s.cfg.TunnelIdle))
 	}
 	c.wg.Go(t.run)
 	return t, nil
@@ -127,12 +136,21 @@ func (t *tunnel) send(raw []byte, requests ...passing) {
 	if t.err != nil {
 		err := t.err
 		t.mu.Unlock()
+		if err == errIdle {
+			if again, dialErr := t.client.tunnelTo(t.addr); dialErr == nil {
+				again.send(raw, requests...)
+				return
+			} else {
+				err = dialErr
+			}
+		}
 		for _, p := range requests {
 			t.client.gaveUp(p, err)
 		}
 		t.client.replies.Flush()
 		return
 	}
+	t.used = time.Now()
 	t.waiting = append(t.waiting, requests...)
 	t.queued = append(t.queued, raw...)
 	if len(t.queued) >= sendAt {
@@ -163,7 +181,9 @@ func (t *tunnel) run() {
 	err := t.read()
 	_ = t.nc.Close()
 	t.mu.Lock()
-	t.err = fmt.Errorf("the connection to %s ended: %w", t.addr, err)
+	if t.err == nil {
+		t.err = fmt.Errorf("the connection to %s ended: %w", t.addr, err)
+	}
 	waiting, hungUp := t.waiting, t.hungUp
 	loss := t.piped || t.subscriber && t.channels+t.shardChannels > 0
 	t.waiting = nil
@@ -194,6 +214,9 @@ func (t *tunnel) read() error {
 		}
 		n, err := t.nc.Read(buf[end:])
 		end += n
+		if err != nil && t.mayIdle(err) {
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -225,6 +248,35 @@ func (t *tunnel) read() error {
 		}
 		t.client.replies.Flush()
 	}
+}
+
+// errIdle is why a tunnel was closed that went unused. A new one serves as well.
+var errIdle = errors.New("the connection was closed because it went unused")
+
+// mayIdle tells whether reading is to go on after err, which is so when the time
+// that the tunnel may go unused has passed but it was used, or must stay. Where
+// it ends the tunnel, no request is lost: the decision is made under mu.
+func (t *tunnel) mayIdle(err error) bool {
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	idle := t.client.server.cfg.TunnelIdle
+	unused := time.Since(t.used)
+	if unused >= idle && len(t.waiting) == 0 && !t.stateful {
+		t.err = errIdle
+		return false
+	}
+	_ = t.nc.SetReadDeadline(time.Now().Add(max(idle-unused, idle/8)))
+	return true
+}
+
+// holdState says that the store's side of the connection has state from here on.
+func (t *tunnel) holdState() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.stateful = true
 }
 
 // reply gives a frame to the oldest request that waits.

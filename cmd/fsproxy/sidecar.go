@@ -115,7 +115,7 @@ func (s *sidecar) assemble() error {
 		},
 		MaxClients: cfg.Limits.MaxClients, MaxOutputBytes: int(cfg.Limits.MaxOutputBytes), MaxInFlight: cfg.Limits.MaxInFlight,
 		FetchTimeout: cfg.Upstream.FetchTimeout, WriteSettle: cfg.Cache.WriteSettle, DrainTimeout: cfg.DrainTimeout,
-		Off: cfg.Mode == config.ModeOff, Auth: proxyAuth(cfg.Auth), Log: s.log,
+		Off: cfg.Mode == config.ModeOff, Announce: cfg.Announce, TunnelIdle: cfg.Upstream.TunnelIdleTimeout, Auth: proxyAuth(cfg.Auth), Log: s.log,
 	}, s.cache, s.upstream, s.clock)
 	build := readBuild()
 	s.admin = admin.New(admin.Build{Version: build.Version, Commit: build.Commit, Go: build.Go},
