@@ -44,6 +44,12 @@ func Scenarios() []Scenario {
 			func(s *Shape) { s.Projections = 40 }),
 		scenario("overlap2", "two models with overlapping fields in other order: rows are not laid out as asked for", []string{canned, fsproxy},
 			func(s *Shape) { s.EntityFields, s.Overlap = 75, true }),
+		scenario("hmget50-p16-hot", "hmget50-p16 with rows that stay in the CPU's caches", []string{canned, fsproxy},
+			func(s *Shape) { s.Entities = hotEntities }),
+		scenario("projections40-hot", "projections40, likewise", []string{canned, fsproxy},
+			func(s *Shape) { s.Projections, s.Entities = 40, hotEntities }),
+		scenario("overlap2-hot", "overlap2, likewise", []string{canned, fsproxy},
+			func(s *Shape) { s.EntityFields, s.Overlap, s.Entities = 75, true, hotEntities }),
 		scenario("prediction", "1,000 look-ups an operation: 100 entities × 10 features in one pipeline", []string{redisListpack, twemproxy, canned, fsproxy},
 			func(s *Shape) { s.Fields, s.EntityFields, s.Pipeline = 10, 10, 100 }),
 		scenario("miss", "each entity asked for once: what a miss adds to asking the store", []string{redisListpack, fsproxy},
@@ -83,6 +89,10 @@ func Scenarios() []Scenario {
 	}
 	return all
 }
+
+// hotEntities is how many entities' rows, of about a kilobyte, fit a core's own
+// cache beside all else.
+const hotEntities = 100
 
 // scenario makes a scenario of the default shape with changes.
 func scenario(name, about string, servers []string, change func(*Shape)) Scenario {
