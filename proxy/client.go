@@ -248,7 +248,7 @@ func (c *client) request(b []byte) (int, error) {
 			}
 			c.parser.Reset()
 			n := h.rest + len(p.Wire)
-			if err := c.read(b[h.key:h.keyEnd], p, h.single, b[:n]); err != errMayWait {
+			if err := c.read(b[h.key:h.keyEnd], p, h.single, b[:n]); !errors.Is(err, errMayWait) {
 				return n, err
 			}
 			return 0, errMayWait

@@ -272,7 +272,8 @@ func (c *client) refuse(owed bool, err error) {
 // errorText is what a client is told of an error: Redis' own words as they are,
 // ours marked as such.
 func errorText(err error) string {
-	if redis, ok := err.(redisError); ok {
+	var redis redisError
+	if errors.As(err, &redis) {
 		return string(redis)
 	}
 	return "ERR fsproxy: " + err.Error()

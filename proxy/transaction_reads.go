@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"errors"
+
 	"github.com/tidwall/redcon"
 
 	"github.com/fsproxy/fsproxy/cache"
@@ -72,7 +74,7 @@ func (c *client) release() error {
 		return nil
 	}
 	node, err := c.nodeOfReads(reads)
-	if err == errCrossSlot {
+	if errors.Is(err, errCrossSlot) {
 		// The client has been told that they are queued, so EXEC has to tell it.
 		txn.broken, txn.crossed, reads = true, true, reads[:1]
 		node, err = c.nodeOfReads(reads)

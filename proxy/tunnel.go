@@ -136,7 +136,7 @@ func (t *tunnel) send(raw []byte, requests ...passing) {
 	if t.err != nil {
 		err := t.err
 		t.mu.Unlock()
-		if err == errIdle {
+		if errors.Is(err, errIdle) {
 			if again, dialErr := t.client.tunnelTo(t.addr); dialErr == nil {
 				again.send(raw, requests...)
 				return

@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -97,7 +98,7 @@ func TestRepliesOfEveryTypeAreFramed(t *testing.T) {
 func TestMalformedRepliesAreRefused(t *testing.T) {
 	for _, tt := range notReplies {
 		got := readReplies(t, replyLimit, []byte(tt.stream), len(tt.stream))
-		if got.err != tt.want || len(got.sizes) != 0 {
+		if !errors.Is(got.err, tt.want) || len(got.sizes) != 0 {
 			t.Errorf("%.60q: %v, %v; want %v", tt.stream, got.sizes, got.err, tt.want)
 		}
 	}
@@ -150,7 +151,7 @@ func TestLineAtItsLimitPasses(t *testing.T) {
 		if got := readReplies(t, replyLimit, []byte(line), size); got.err != nil || len(got.sizes) != 1 {
 			t.Error(got.sizes, got.err)
 		}
-		if got := readReplies(t, replyLimit, []byte("+a"+line[1:]), size); got.err != errReplyLine {
+		if got := readReplies(t, replyLimit, []byte("+a"+line[1:]), size); !errors.Is(got.err, errReplyLine) {
 			t.Error(got.sizes, got.err)
 		}
 	}
@@ -167,7 +168,7 @@ func TestWidestReplyLimitDoesNotOverflow(t *testing.T) {
 
 func TestCountThatCannotFitIsRefusedBeforeItsElementsCome(t *testing.T) {
 	for header, limit := range map[string]int{"*11\r\n": 32, ">11\r\n": 32, "%4611686018427387904\r\n": math.MaxInt, "|4611686018427387904\r\n": math.MaxInt} {
-		if got := readReplies(t, limit, []byte(header), 100); got.err != errReplyLen {
+		if got := readReplies(t, limit, []byte(header), 100); !errors.Is(got.err, errReplyLen) {
 			t.Errorf("%q with a limit of %d bytes: %v", header, limit, got.err)
 		}
 	}

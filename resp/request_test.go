@@ -2,6 +2,7 @@ package resp
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -157,7 +158,7 @@ func TestRequestLimitsAreTheLastThatPasses(t *testing.T) {
 			if got := readRequests(t, limits, []byte(tt.pass), size); got.err != nil || len(got.sizes) != 1 {
 				t.Errorf("%s: %q: %q, %v", tt.limit, tt.pass, got.args, got.err)
 			}
-			if got := readRequests(t, limits, []byte(tt.fail), size); got.err != tt.want {
+			if got := readRequests(t, limits, []byte(tt.fail), size); !errors.Is(got.err, tt.want) {
 				t.Errorf("%s: %q: %q, %v; want %v", tt.limit, tt.fail, got.args, got.err, tt.want)
 			}
 		}
@@ -173,7 +174,7 @@ func TestRequestAtItsByteLimitPassesAndOnePastIsRefused(t *testing.T) {
 				t.Errorf("%q of %d bytes: %v", request, len(request), got.err)
 			}
 			limits.RequestBytes--
-			if got := readRequests(t, limits, []byte(request), size); got.err != errRequest {
+			if got := readRequests(t, limits, []byte(request), size); !errors.Is(got.err, errRequest) {
 				t.Errorf("%q past a limit of %d bytes: %v", request, limits.RequestBytes, got.err)
 			}
 		}
@@ -203,7 +204,7 @@ func TestRequestThatCannotFitIsRefusedBeforeItsBytesCome(t *testing.T) {
 	limits := DefaultLimits
 	limits.RequestBytes = limits.BulkBytes
 	got = readRequests(t, limits, []byte("*3\r\n$1\r\na\r\n$67108864\r\n"), 7)
-	if got.err != errRequest {
+	if !errors.Is(got.err, errRequest) {
 		t.Fatalf("a bulk that the request has no room for: %v", got.err)
 	}
 }

@@ -75,9 +75,9 @@ func feed(t testing.TB, stream []byte, size int, next func([]byte) (int, error),
 }
 
 func (r requestsRead) equal(o requestsRead) bool {
-	return r.err == o.err && slices.Equal(r.sizes, o.sizes) && slices.EqualFunc(r.args, o.args, slices.Equal)
+	return errors.Is(r.err, o.err) && slices.Equal(r.sizes, o.sizes) && slices.EqualFunc(r.args, o.args, slices.Equal)
 }
 
 func (r repliesRead) equal(o repliesRead) bool {
-	return r.err == o.err && slices.Equal(r.sizes, o.sizes)
+	return errors.Is(r.err, o.err) && slices.Equal(r.sizes, o.sizes)
 }
