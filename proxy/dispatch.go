@@ -38,7 +38,7 @@ func (c *client) dispatch(args [][]byte, raw []byte) error {
 		c.txn.broken = c.txn.open
 		c.refuse(c.session.Owed(), errNotInTransaction(cmd))
 		return nil
-	case c.opaque != nil && (cmd.Name == "quit" || cmd.Name == "reset"):
+	case c.opaque != nil && leaves(cmd, args):
 		return c.answer(cmd, args, raw)
 	case cmd.Name == "client|reply":
 		return c.replyMode(cmd, args, raw)
@@ -54,7 +54,7 @@ func (c *client) dispatch(args [][]byte, raw []byte) error {
 		err := c.forward(cmd, args, raw)
 		c.opaque = c.txn.tunnel
 		return err
-	case c.txn.open && cmd.Name != "quit" && cmd.Name != "reset":
+	case c.txn.open && !leaves(cmd, args):
 		return c.queue(cmd, args, raw)
 	}
 	if isSubscription(cmd) {
@@ -72,6 +72,13 @@ func (c *client) dispatch(args [][]byte, raw []byte) error {
 		return c.startPipe(cmd, args, raw)
 	}
 	return c.forward(cmd, args, raw)
+}
+
+// leaves tells whether a request ends all that the connection is in: RESET and
+// QUIT, within a transaction as well. A RESET that is wrong is a mistake like any
+// other, which fails the transaction.
+func leaves(cmd *command.Command, args [][]byte) bool {
+	return (cmd.Name == "quit" || cmd.Name == "reset") && cmd.ArityOK(len(args))
 }
 
 // queue forwards a request within MULTI: the store queues it, whatever it is.
@@ -136,7 +143,7 @@ func (c *client) answer(cmd *command.Command, args [][]byte, raw []byte) error {
 			return err
 		}
 	}
-	if (cmd.Name == "quit" || cmd.Name == "reset") && cmd.ArityOK(len(args)) && c.hasSubscribers() {
+	if leaves(cmd, args) && c.hasSubscribers() {
 		if err := c.leaveSubscriptions(); err != nil {
 			return err
 		}
