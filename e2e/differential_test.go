@@ -59,7 +59,12 @@ func TestRandomSequencesAreAnsweredAsByTheStore(t *testing.T) {
 			t.Fatalf("E2E_DIFFERENTIAL: %v", err)
 		}
 	}
-	seed := rand.Uint64N(1 << 40)
+	// A run of the usual length tries the same sequences each time, so that it
+	// says something of the change at hand; a longer one is for finding more.
+	seed := uint64(1)
+	if os.Getenv("E2E_DIFFERENTIAL") != "" {
+		seed = rand.Uint64N(1 << 40)
+	}
 	if asked := os.Getenv("E2E_SEED"); asked != "" {
 		var err error
 		if seed, err = strconv.ParseUint(asked, 10, 64); err != nil {
