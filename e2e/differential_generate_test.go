@@ -192,7 +192,7 @@ func (g *generator) phrase() []string {
 // risky are commands that a wrong use may block for good, or let keys expire
 // while the sequence lasts, or take out what chance says, or give a part of what
 // is there, or say where the store is.
-var risky = []string{"BLPOP", "BRPOP", "BLMOVE", "BLMPOP", "BRPOPLPUSH", "BZPOPMIN", "BZPOPMAX", "BZMPOP", "XREAD", "XREADGROUP", "WAIT", "EXPIRE", "PEXPIRE", "SETEX", "PSETEX", "SPOP", "SCAN", "SSCAN", "HSCAN", "ZSCAN", "CONFIG"}
+var risky = []string{"BLPOP", "BRPOP", "BLMOVE", "BLMPOP", "BRPOPLPUSH", "BZPOPMIN", "BZPOPMAX", "BZMPOP", "XREAD", "XREADGROUP", "WAIT", "EXPIRE", "PEXPIRE", "SETEX", "PSETEX", "SPOP", "SCAN", "SSCAN", "HSCAN", "ZSCAN", "CONFIG", "XADD"}
 
 // misuse makes a request of any command, or of none, with any arguments.
 func (g *generator) misuse() []string {

@@ -78,6 +78,8 @@ type client struct {
 	// opaque is where everything goes since a transaction changed the state of
 	// the store's connection in a way that cannot be followed from here.
 	opaque *tunnel
+	// unnamed: the client's name was not told there yet.
+	unnamed bool
 	// direct: bypass found no reason why reads should not be answered from the
 	// cache. Everything but a read, and a read past the cache, sets it anew.
 	direct bool

@@ -47,12 +47,16 @@ func (c *client) dispatch(args [][]byte, raw []byte) error {
 	case c.opaque != nil && (cmd.Class == command.Stream || isSubscription(cmd)):
 		return c.startPipe(cmd, args, raw)
 	case c.opaque != nil:
+		if err := c.nameOpaque(); err != nil {
+			return err
+		}
 		return c.forward(cmd, args, raw)
 	case isTransaction(cmd):
 		return c.transact(cmd, args, raw)
-	case c.txn.active() && changesState(cmd):
+	case c.txn.active() && changesState(cmd) && cmd.ArityOK(len(args)):
 		err := c.forward(cmd, args, raw)
 		c.opaque = c.txn.tunnel
+		c.unnamed = cmd.Name != "hello" || len(args) <= 2 // HELLO may name it
 		return err
 	case c.txn.open && !leaves(cmd, args):
 		return c.queue(cmd, args, raw)
@@ -111,6 +115,16 @@ func changesState(cmd *command.Command) bool {
 		return true
 	}
 	return false
+}
+
+// nameOpaque tells the store the client's name, for which it may be asked from
+// here on; within MULTI that would become a part of the transaction.
+func (c *client) nameOpaque() error {
+	if !c.unnamed || c.txn.open {
+		return nil
+	}
+	c.unnamed = false
+	return c.nameTunnel(c.opaque)
 }
 
 // replyMode handles CLIENT REPLY, which is never the store's: its replies are

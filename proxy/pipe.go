@@ -20,8 +20,8 @@ func (c *client) startPipe(cmd *command.Command, args [][]byte, raw []byte) erro
 	if err != nil {
 		return c.cannotForward(owed, err)
 	}
-	if name := c.session.Name; name != "" && c.opaque == nil && !c.txn.open {
-		if err := c.pass(t, passing{}, resp.AppendCommand(nil, "CLIENT", "SETNAME", name)); err != nil {
+	if !c.txn.open && (c.opaque == nil || c.unnamed) {
+		if err := c.nameTunnel(t); err != nil {
 			return err
 		}
 	}
@@ -42,6 +42,14 @@ func (c *client) startPipe(cmd *command.Command, args [][]byte, raw []byte) erro
 }
 
 const replyOff = "*3\r\n$6\r\nCLIENT\r\n$5\r\nREPLY\r\n$3\r\nOFF\r\n"
+
+// nameTunnel tells the store the client's name, if it has one.
+func (c *client) nameTunnel(t *tunnel) error {
+	if c.session.Name == "" {
+		return nil
+	}
+	return c.pass(t, passing{}, resp.AppendCommand(nil, "CLIENT", "SETNAME", c.session.Name))
+}
 
 // isSubscription tells whether a command has replies that do not pair with
 // requests even as part of a transaction: one for each channel.
