@@ -12,13 +12,6 @@ import (
 	"github.com/fsproxy/fsproxy/proxy"
 )
 
-// Sources are what the metrics are read from.
-type Sources struct {
-	Cache    *cache.Cache
-	Upstream *cluster.Upstream
-	Proxy    *proxy.Server
-}
-
 // scrape is what one scrape reads, once for all metrics.
 type scrape struct {
 	cache    cache.Stats

@@ -2,30 +2,41 @@ package admin
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/fsproxy/fsproxy/admin/api"
 )
 
 // Build says what is running.
-type Build struct {
-	Version string `json:"version"`
-	Commit  string `json:"commit"`
-	Go      string `json:"go"`
-}
+type Build = api.Build
 
 // Server answers on the admin address.
 type Server struct {
-	http  *http.Server
-	ready atomic.Bool
+	http    *http.Server
+	ready   atomic.Bool
+	build   Build
+	sources Sources
+	log     *slog.Logger
+	access  *access
+	history *history
+	changes changes
+	held    heldSample
+	started time.Time
+	host    string
+
+	watchers watchers
+	stopping chan struct{} // closed when the process is to stop
 }
 
 const (
@@ -39,23 +50,28 @@ const (
 
 // New returns a server that shows sources. It is not ready until SetReady.
 func New(build Build, sources Sources, log *slog.Logger) *Server {
-	s := new(Server)
+	sources.complete()
+	s := &Server{
+		build: build, sources: sources, log: log, access: newAccess(sources.Config),
+		history: newHistory(gauges{sources}), started: time.Now(), stopping: make(chan struct{}),
+	}
+	s.host, _ = os.Hostname()
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(newRegistry(build, sources), promhttp.HandlerOpts{
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelError),
 	}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", s.readyz)
-	mux.HandleFunc("GET /version", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(build)
-	})
+	mux.HandleFunc("GET /version", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, build) })
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	s.addRoutes(mux)
+	addPage(mux)
 	s.http = &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+	s.http.RegisterOnShutdown(func() { close(s.stopping) })
 	return s
 }
 
@@ -82,6 +98,11 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		}
 	})
 	defer stop()
+	ctx, cancel := context.WithCancel(ctx)
+	var recorder sync.WaitGroup
+	recorder.Go(func() { s.history.record(ctx) })
+	defer recorder.Wait()
+	defer cancel()
 	if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve the admin address %s: %w", l.Addr(), err)
 	}

@@ -16,7 +16,7 @@ func TestAHitAllocatesNothing(t *testing.T) {
 	r.fillAll("e2", own, 1, values...)
 	r.fillAll("e2", other, 1, "1", "2")
 	r.at(5)
-	r.InvalidateFeature([]byte(list[49]), 0)
+	r.Mark(cover(list[49]))
 	r.fill("e1", own, 6, []int32{49}, "6")
 	r.fill("e2", own, 6, []int32{49}, "6")
 	out := make([]byte, 0, 4096)

@@ -148,7 +148,7 @@ func BenchmarkHitParallel(b *testing.B) {
 // row's oldest value, so that each value is judged by itself.
 func BenchmarkHitJudgedOneByOne(b *testing.B) {
 	c := newBenchCase(b, 1000, fillOwn(false))
-	c.InvalidateFeature([]byte(c.own.Fields[0].Name), 0)
+	c.Mark(cover(c.own.Fields[0].Name))
 	again := benchFetched(c.own, false)
 	again.Positions, again.Ends, again.Began = again.Positions[:1], again.Ends[:2], 5
 	for _, entity := range c.entities {
@@ -167,7 +167,7 @@ func BenchmarkHitJudgedOneByOne(b *testing.B) {
 // BenchmarkMissing finds out what one field's invalidation made stale.
 func BenchmarkMissing(b *testing.B) {
 	c := newBenchCase(b, 1000, fillOwn(false))
-	c.InvalidateFeature([]byte(c.own.Fields[7].Name), 0)
+	c.Mark(cover(c.own.Fields[7].Name))
 	var missing []int32
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
@@ -226,11 +226,11 @@ func BenchmarkFill(b *testing.B) {
 	})
 }
 
-// BenchmarkInvalidateFeature is a marker in a cache of many entities.
-func BenchmarkInvalidateFeature(b *testing.B) {
+// BenchmarkMark is a marker in a cache of many entities.
+func BenchmarkMark(b *testing.B) {
 	c := newBenchCase(b, benchRows, fillOwn(false))
 	for b.Loop() {
-		c.InvalidateFeature([]byte(c.own.Fields[0].Name), 0)
+		c.Mark(cover(c.own.Fields[0].Name))
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"hash/maphash"
 	"runtime"
-	"sync"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -14,8 +13,8 @@ import (
 	"github.com/fsproxy/fsproxy/resp"
 )
 
-// Config bounds a Cache. All fields must be set; config/options.go has the
-// defaults and their reasons.
+// Config bounds a Cache. The fields up to MaxLayouts must be set, but Shards;
+// config/option.go has the defaults and their reasons.
 type Config struct {
 	MaxBytes       int64         // of rows, keys and overhead
 	MaxAge         time.Duration // how long a value may be served after its fetch began
@@ -26,17 +25,29 @@ type Config struct {
 	MaxProjections int
 	MaxLayouts     int
 	NeverCache     []string // patterns of features, as path.Match has them
+
+	// StaleWhileRevalidate is for how long after a marker what it made stale is
+	// served while it is fetched anew. 0: not at all.
+	StaleWhileRevalidate time.Duration
+	// StaleIfError is for how long after a value went stale it is served where
+	// its fetch failed. 0: not at all.
+	StaleIfError time.Duration
+	// Policy, if set, is asked once for each feature, in the place of MaxAge,
+	// NegativeMaxAge and StaleIfError.
+	Policy func(field string) Policy
 }
 
 // Cache is a sharded cache of rows. See the package comment.
 type Cache struct {
 	*Interner
-	cfg     Config
-	clock   *Clock
-	seed    maphash.Seed
-	shards  []*otter.Cache[string, row] // a power of two
-	updates updates
-	stats   counters
+	cfg       Config
+	clock     *Clock
+	seed      maphash.Seed
+	shards    []*otter.Cache[string, row] // a power of two
+	updates   updates
+	refreshes refreshes
+	oldest    oldest
+	stats     counters
 }
 
 // counters are what Stats gives out.
@@ -44,6 +55,9 @@ type counters struct {
 	rows, fields        atomic.Int64
 	fills, evictions    atomic.Uint64
 	oversized, heldDown atomic.Uint64
+	heldDownFields      atomic.Uint64
+	reclaimed           atomic.Uint64
+	staleBytes          atomic.Int64
 }
 
 // New returns an empty cache that judges freshness by clock.
@@ -63,7 +77,7 @@ func New(cfg Config, clock *Clock) (*Cache, error) {
 		shards *= 2
 	}
 	c := &Cache{cfg: cfg, clock: clock, seed: maphash.MakeSeed(), shards: make([]*otter.Cache[string, row], shards)}
-	c.Interner = newInterner(&c.cfg)
+	c.Interner = newInterner(&c.cfg, clock, c.seed)
 	for i := range c.shards {
 		shard, err := otter.New(&otter.Options[string, row]{
 			MaximumWeight:    uint64(max(cfg.MaxBytes/int64(shards), 1)),
@@ -95,6 +109,8 @@ func (c *Cache) deleted(e otter.DeletionEvent[string, row]) {
 	}
 }
 
+func (c *Cache) hash(b []byte) uint64 { return maphash.Bytes(c.seed, b) }
+
 func (c *Cache) shard(hash uint64) *otter.Cache[string, row] {
 	return c.shards[hash>>32&uint64(len(c.shards)-1)]
 }
@@ -107,11 +123,14 @@ type Found struct {
 	Complete bool
 	// Negatives is how many of them are nil, if Complete.
 	Negatives int
+
+	// oldest is the earliest tick of what Missing found fresh.
+	oldest Tick
 }
 
 // Lookup looks for what p asks of entity, at tick now. It allocates nothing.
 func (c *Cache) Lookup(entity []byte, p *Projection, now Tick) Found {
-	hash := maphash.Bytes(c.seed, entity)
+	hash := c.hash(entity)
 	// GetIfPresent reads the key and does not keep it.
 	r, ok := c.shard(hash).GetIfPresent(unsafe.String(unsafe.SliceData(entity), len(entity)))
 	if !ok {
@@ -131,6 +150,9 @@ func (c *Cache) Lookup(entity []byte, p *Projection, now Tick) Found {
 	}
 	if f.Complete {
 		f.Negatives = r.nilsOf(pl)
+		if age := now - r.oldest(); age > c.oldest.known() {
+			c.oldest.note(r.oldestOf(pl), now)
+		}
 	}
 	return f
 }
@@ -173,12 +195,14 @@ func (f *Found) Append(out []byte, v resp.Version) []byte {
 // Missing appends to dst the positions of p whose values are not there or not
 // fresh at tick now. Stale counts those that are there.
 func (f *Found) Missing(dst []int32, p *Projection, now Tick) (missing []int32, stale int) {
+	f.oldest = never
 	for i, feature := range p.Fields {
 		at := -1
 		if f.plan != nil {
 			at = int(f.plan.index[i])
 		}
 		if at >= 0 && f.row.fresh(at, feature, now) {
+			f.oldest = min(f.oldest, f.row.tick(at))
 			continue
 		}
 		if at >= 0 && !f.row.isAbsent(at) {
@@ -203,144 +227,16 @@ func (f *Found) IsNegative(i int) bool { return f.row.isNil(int(f.plan.index[i])
 // Any tells whether the entity has a row at all.
 func (f *Found) Any() bool { return f.plan != nil }
 
-// InvalidatedAt is the tick of the last invalidation of what p asks of entity: a
-// fetch that began then or earlier must not answer a request made now.
-func (c *Cache) InvalidatedAt(entity []byte, p *Projection) Tick {
-	return max(c.updates.last(maphash.Bytes(c.seed, entity)), Tick(p.invalidated.Load()))
-}
-
-// Fetched is the answer of a fetcher to a fetch of some fields of a projection.
-type Fetched struct {
-	Projection *Projection
-	Positions  []int32 // in Projection, of the fields fetched
-	// Frame holds the reply; value j of Positions is Frame[Ends[j]:Ends[j+1]].
-	Frame []byte
-	Ends  []int
-	// Began is the tick read before the request was written.
-	Began Tick
-}
-
-var builders = sync.Pool{New: func() any { return new(builder) }}
-
-// Fill puts fetched values into entity's row, each unless something
-// invalidated it at or after the tick at which its fetch began. Nils are
-// written for version v, the one that will most likely be asked for. Nothing
-// of entity and fetched is kept.
-func (c *Cache) Fill(entity []byte, fetched *Fetched, v resp.Version) {
-	hash := maphash.Bytes(c.seed, entity)
-	b := builders.Get().(*builder)
-	c.stats.fills.Add(1)
-	c.shard(hash).Compute(string(entity), func(old row, found bool) (row, otter.ComputeOp) {
-		if fetched.Began <= c.updates.last(hash) {
-			c.stats.heldDown.Add(1)
-			return old, otter.CancelOp
-		}
-		r := c.rebuild(b, old, fetched, v)
-		if r == "" {
-			c.stats.oversized.Add(1)
-			return old, otter.CancelOp
-		}
-		c.stats.rows.Add(1)
-		c.stats.fields.Add(int64(r.present()))
-		return r, otter.WriteOp
-	})
-	b.release()
-	builders.Put(b)
-}
-
-// rebuild returns the row that holds what old has and is still fresh, and what
-// was fetched.
-func (c *Cache) rebuild(b *builder, old row, fetched *Fetched, v resp.Version) row {
-	p := fetched.Projection
-	l := p.own.layout
-	keep := old != ""
-	if keep {
-		l, keep = c.merged(c.layoutOf(old.layoutID()), p)
-	}
-	b.reset(len(l.features))
-	if keep {
-		b.takeOld(l, old, c.layoutOf(old.layoutID()), c.clock.Now())
-	}
-	if b.takeFetched(p.plan(l.id), fetched) == 0 {
-		return ""
-	}
-	if r := b.build(l, v, c.cfg.MaxRowBytes); r != "" || !keep {
-		return r
-	}
-	// Too long together: what was asked for just now is worth more.
-	b.reset(len(p.own.layout.features))
-	b.takeFetched(p.own, fetched)
-	r := b.build(p.own.layout, v, c.cfg.MaxRowBytes)
-	if r != "" {
-		c.stats.oversized.Add(1)
-	}
-	return r
-}
-
-// takeOld takes over the fresh values of a row of layout from into layout l,
-// which has all its features.
-func (b *builder) takeOld(l *layout, old row, from *layout, now Tick) {
-	to := 0
-	for i, f := range from.features {
-		for l.features[to] != f {
-			to++
-		}
-		if old.fresh(i, f, now) {
-			b.values[to], b.ticks[to] = old.value(i), old.tick(i)
-		}
-	}
-}
-
-// takeFetched puts fetched values where pl says, unless the value there is of a
-// later fetch. It tells how many it put.
-func (b *builder) takeFetched(pl *plan, fetched *Fetched) (taken int) {
-	for j, i := range fetched.Positions {
-		f := fetched.Projection.Fields[i]
-		at := pl.index[i]
-		if !f.keep || fetched.Began <= Tick(f.invalidated.Load()) {
-			continue
-		}
-		if b.values[at] != nil && b.ticks[at] > fetched.Began {
-			continue
-		}
-		b.values[at] = fetched.Frame[fetched.Ends[j]:fetched.Ends[j+1]]
-		b.ticks[at] = fetched.Began
-		taken++
-	}
-	return taken
-}
-
-// Invalidate drops what is held of entity, and sees to it that no fetch which
-// began until settle from now is kept: a fetcher may answer with the old value
-// until then.
-func (c *Cache) Invalidate(entity []byte, settle time.Duration) {
-	hash := maphash.Bytes(c.seed, entity)
-	c.updates.stamp(hash, c.clock.Now()+HoldTicks(settle))
-	c.shard(hash).Invalidate(string(entity))
-}
-
-// InvalidateFeature makes every held value of a feature stale, and keeps none
-// whose fetch begins until settle from now. False: nobody asked for it yet.
-func (c *Cache) InvalidateFeature(name []byte, settle time.Duration) bool {
-	return c.invalidate(name, c.clock.Now()+HoldTicks(settle))
-}
-
-// InvalidateAll drops everything, and keeps no fetch that began until settle
-// from now.
-func (c *Cache) InvalidateAll(settle time.Duration) {
-	c.invalidateAll(c.clock.Now() + HoldTicks(settle))
-	for _, shard := range c.shards {
-		shard.InvalidateAll()
-	}
-}
-
 // Stats are figures of the moment; counts are since the start.
 type Stats struct {
 	Bytes, MaxBytes  int64 // overhead included
 	Rows, Fields     int64
 	Fills, Evictions uint64
 	Oversized        uint64 // fills not kept, or in the place of all else: the row would be too long, or hold nothing new
-	HeldDown         uint64 // fills not kept: an invalidation was too near
+	HeldDown         uint64 // fills not kept: an invalidation of the entity was too near
+	HeldDownFields   uint64 // fetched values not kept: an update of the feature was too near
+	Reclaimed        uint64 // rows dropped because nothing in them could be served any more
+	StaleBytes       int64  // of values that are not fresh, as of Reclaim's last pass
 }
 
 // Stats reads the cache's figures. It takes each shard's lock for a moment.
@@ -359,5 +255,9 @@ func (c *Cache) Stats() Stats {
 		Evictions: c.stats.evictions.Load(),
 		Oversized: c.stats.oversized.Load(),
 		HeldDown:  c.stats.heldDown.Load(),
+
+		HeldDownFields: c.stats.heldDownFields.Load(),
+		Reclaimed:      c.stats.reclaimed.Load(),
+		StaleBytes:     c.stats.staleBytes.Load(),
 	}
 }

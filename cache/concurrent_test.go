@@ -66,7 +66,7 @@ func TestConcurrentInvalidationsAreNeverUndone(t *testing.T) {
 			for e := range entities {
 				changed = append(changed, at{e, f})
 			}
-			invalidate = func() { r.InvalidateFeature([]byte(list[f]), 0) }
+			invalidate = func() { r.Mark(cover(list[f])) }
 		default:
 			for f := range features {
 				changed = append(changed, at{e, f})
@@ -181,7 +181,7 @@ func TestNoFillSlipsInBesideAnInvalidation(t *testing.T) {
 		}
 		n := stored.Add(1)
 		if i%8 == 0 {
-			r.InvalidateFeature([]byte("f"), 0)
+			r.Mark(cover("f"))
 		} else {
 			r.Invalidate([]byte("e"), 0)
 		}
@@ -192,15 +192,6 @@ func TestNoFillSlipsInBesideAnInvalidation(t *testing.T) {
 	}
 	close(stop)
 	wg.Wait()
-}
-
-// raise sets a to n unless it is higher.
-func raise(a *atomic.Int64, n int64) {
-	for {
-		if old := a.Load(); old >= n || a.CompareAndSwap(old, n) {
-			return
-		}
-	}
 }
 
 // TestConcurrentInterning has goroutines meet the same projections, layouts and
@@ -222,7 +213,7 @@ func TestConcurrentInterning(t *testing.T) {
 				}
 				r.fillAll(entity, p, 1, some...)
 				if rnd.IntN(50) == 0 {
-					r.InvalidateFeature([]byte(some[0]), 0)
+					r.Mark(cover(some[0]))
 					r.clock.now.Add(1)
 				}
 				r.Size()

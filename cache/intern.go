@@ -2,6 +2,7 @@ package cache
 
 import (
 	"cmp"
+	"hash/maphash"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -11,7 +12,9 @@ import (
 // the path of a request compares pointers and numbers instead of names. What
 // it holds is bounded and never freed.
 type Interner struct {
-	cfg *Config
+	cfg   *Config
+	clock *Clock
+	seed  maphash.Seed
 
 	layouts atomic.Pointer[[]*layout] // by id; copied on write under mu
 
@@ -21,18 +24,22 @@ type Interner struct {
 	byKey       map[string]*layout
 	plans       int
 	bytes       int64 // that all of these take, about
-	// unseen is the latest invalidation that may have meant features which
-	// nobody asked for yet: they are born with it.
-	unseen Tick
+	// unseen and expected are the invalidations that may have meant features
+	// which nobody asked for yet: they are born with them (marks.go).
+	unseen    Tick
+	expected  []expected
+	suspended []*Suspension // that have not ended
 
 	// Refused counts projections that went uncached because a bound was reached;
 	// Replaced counts rows that could not grow for the same reason.
 	Refused, Replaced atomic.Uint64
 }
 
-func newInterner(cfg *Config) *Interner {
+func newInterner(cfg *Config, clock *Clock, seed maphash.Seed) *Interner {
 	in := &Interner{
 		cfg:         cfg,
+		clock:       clock,
+		seed:        seed,
 		features:    make(map[string]*Feature),
 		projections: make(map[string]*Projection),
 		byKey:       make(map[string]*layout),
@@ -65,8 +72,8 @@ func (in *Interner) Projection(wire []byte, fields [][]byte) *Projection {
 // Bytes that interned things take, roughly, beside the names in them: structs,
 // pointers to them, and their share of maps.
 const (
-	featureBytes    = 256
-	projectionBytes = 512
+	featureBytes    = 384
+	projectionBytes = 896
 	perFieldBytes   = 48 // of a projection, with its own layout and plan
 	layoutBytes     = 192
 	perPlaceBytes   = 12 // of a layout
@@ -129,9 +136,9 @@ func (in *Interner) feature(name []byte) *Feature {
 	if f, ok := in.features[string(name)]; ok {
 		return f
 	}
-	f := newFeature(string(name), uint32(len(in.features)), in.cfg)
-	f.invalidated.Store(int64(in.unseen))
+	f := newFeature(string(name), uint32(len(in.features)), maphash.Bytes(in.seed, name), in.cfg, in.born(string(name)))
 	in.features[f.Name] = f
+	in.suspendNew(f)
 	return f
 }
 
@@ -248,43 +255,6 @@ func (in *Interner) addPlan(p *Projection, id uint32) *plan {
 	next[id] = made
 	p.plans.Store(&next)
 	return made
-}
-
-// invalidate makes every value of feature name whose fetch began at tick at or
-// earlier stale. It costs the same whatever the cache holds. False: no
-// projection ever asked for that feature; one that does later finds it
-// invalidated all the same.
-func (in *Interner) invalidate(name []byte, at Tick) bool {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	f, ok := in.features[string(name)]
-	if ok {
-		f.invalidate(at)
-	} else {
-		in.unseen = max(in.unseen, at)
-	}
-	return ok
-}
-
-// invalidateAll does the same for all features.
-func (in *Interner) invalidateAll(at Tick) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	in.unseen = max(in.unseen, at)
-	for _, f := range in.features {
-		f.invalidate(at)
-	}
-}
-
-// invalidate is called under Interner.mu.
-func (f *Feature) invalidate(at Tick) {
-	if int64(at) <= f.invalidated.Load() {
-		return
-	}
-	f.invalidated.Store(int64(at))
-	for _, p := range f.asked {
-		p.invalidated.Store(max(p.invalidated.Load(), int64(at)))
-	}
 }
 
 // Interned are the numbers of interned things, and about how many bytes they

@@ -9,8 +9,16 @@ import (
 // invalidations are all the ways to invalidate feature name of entity.
 var invalidations = map[string]func(r rig, entity, name string, settle time.Duration){
 	"entity":  func(r rig, entity, _ string, settle time.Duration) { r.Invalidate([]byte(entity), settle) },
-	"feature": func(r rig, _, name string, settle time.Duration) { r.InvalidateFeature([]byte(name), settle) },
-	"all":     func(r rig, _, _ string, settle time.Duration) { r.InvalidateAll(settle) },
+	"feature": func(r rig, _, name string, settle time.Duration) { r.Forget(cover(name), settle) },
+	"pattern": func(r rig, _, name string, settle time.Duration) { r.Forget(cover(name+"*"), settle) },
+	"update": func(r rig, entity, name string, settle time.Duration) {
+		r.Update([]byte(entity), [][]byte{[]byte(name)}, settle)
+	},
+	"record": func(r rig, entity, name string, settle time.Duration) {
+		r.Apply([]byte(entity), []Value{{Feature: []byte(name), Bytes: []byte("never shown")}}, 0, settle, time.Hour)
+	},
+	"suspension": func(r rig, _, name string, settle time.Duration) { r.Suspend(cover(name)).Resume(settle) },
+	"all":        func(r rig, _, _ string, settle time.Duration) { r.InvalidateAll(settle) },
 }
 
 func eachInvalidation(t *testing.T, run func(t *testing.T, invalidate func(r rig, entity, name string, settle time.Duration))) {
@@ -75,20 +83,14 @@ func TestNothingFetchedWithinSettleIsKept(t *testing.T) {
 			r.at(began + 1)
 			r.fillAll("e", p, began, "x")
 			r.want("e", p, began+1)
-			if at := r.InvalidatedAt([]byte("e"), p); at < began {
-				t.Fatalf("a fetch begun at %d may be joined: invalidated at %d", began, at)
-			}
 		}
 		r.fillAll("e", p, 21, "x")
 		r.want("e", p, 21, "x")
-		if at := r.InvalidatedAt([]byte("e"), p); at != 20 {
-			t.Fatalf("invalidated at %d, want 20", at)
-		}
 	})
 }
 
 func TestAnInvalidationHoldsForFeaturesThatNobodyAskedForYet(t *testing.T) {
-	for _, name := range []string{"feature", "all"} {
+	for _, name := range []string{"feature", "pattern", "update", "record", "suspension", "all"} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, roomy)
 			r.at(10)
@@ -97,20 +99,20 @@ func TestAnInvalidationHoldsForFeaturesThatNobodyAskedForYet(t *testing.T) {
 			r.fillAll("e", p, 10, "old") // a fetcher that is behind
 			r.fillAll("e", p, 15, "old")
 			r.want("e", p, 15)
-			if at := r.InvalidatedAt([]byte("e"), p); at != 15 {
-				t.Fatalf("invalidated at %d, want 15", at)
-			}
 			r.fillAll("e", p, 16, "new")
 			r.want("e", p, 16, "new")
 		})
 	}
 }
 
-func TestInvalidateFeatureTellsWhetherAnybodyAskedForIt(t *testing.T) {
+func TestMarkAndForgetTellHowManyFeaturesTheyMeant(t *testing.T) {
 	r := newRig(t, roomy)
-	r.mustProject("a")
-	if !r.InvalidateFeature([]byte("a"), 0) || r.InvalidateFeature([]byte("b"), 0) {
-		t.Fatal("a was asked for, b was not")
+	r.mustProject("a1", "a2", "b")
+	if n := r.Mark(cover("a1")); n != 1 {
+		t.Fatal(n)
+	}
+	if n := r.Forget(cover("a*", "c"), 0); n != 2 {
+		t.Fatal(n)
 	}
 }
 
@@ -119,7 +121,7 @@ func TestAFeaturesInvalidationLeavesOthersAlone(t *testing.T) {
 	ab, a, ba := r.mustProject("a", "b"), r.mustProject("a"), r.mustProject("b", "a", "b")
 	r.fillAll("e", ab, 5, "1", "2")
 	r.at(7)
-	r.InvalidateFeature([]byte("b"), 0)
+	r.Mark(cover("b"))
 	r.want("e", a, 7, "1")
 	r.want("e", ab, 7)
 	r.want("e", ba, 7)
@@ -148,12 +150,14 @@ func TestASettlingInvalidationOutlivesALaterOneOfAnotherFeature(t *testing.T) {
 	r := newRig(t, roomy)
 	p := r.mustProject("a", "b")
 	r.at(10)
-	r.InvalidateFeature([]byte("a"), time.Second)
+	r.Forget(cover("a"), time.Second)
 	r.at(12)
-	r.InvalidateFeature([]byte("b"), 0)
-	if at := r.InvalidatedAt([]byte("e"), p); at != 110 {
-		t.Fatalf("invalidated at %d, want 110", at)
-	}
+	r.Forget(cover("b"), 0)
+	r.at(110)
+	r.fillAll("e", p, 110, "1", "2")
+	r.want("e", p, 110)
+	r.fillAll("e", p, 111, "1", "2")
+	r.want("e", p, 111, "1", "2")
 }
 
 func TestTheLaterFetchWins(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fsproxy/fsproxy/feature"
 	"github.com/fsproxy/fsproxy/resp"
 )
 
@@ -18,27 +19,47 @@ type known struct {
 	tick  Tick
 }
 
-// offer is a value that was filled.
+// offer is a value that was filled, or brought by a record.
 type offer struct {
 	entity, feature string
 	known
 }
 
+// pair is a feature of an entity.
+type pair struct{ entity, feature string }
+
+// ended is an invalidation of a feature: values of that tick or earlier are
+// stale, and gone unless it was soft.
+type ended struct {
+	until Tick
+	soft  bool
+}
+
+// change is what the model knows of the updates that share a slot.
+type change struct {
+	until, unversioned Tick
+	version            int64
+}
+
 // model is the cache as one would write it without a thought to its cost.
 type model struct {
-	cfg     Config
-	never   map[string]bool
-	held    map[string]map[string]known // by entity and feature
-	feature map[string]Tick             // last invalidation
-	entity  map[string]Tick
-	all     Tick
-	filled  map[offer]bool // every value ever offered
+	cfg       Config
+	never     map[string]bool
+	held      map[string]map[string]known // by entity and feature
+	feature   map[string][]ended          // of features that were asked for
+	pending   map[string]Tick             // of those that were not yet: gone until then
+	suspended map[*Suspension]*feature.Cover
+	entity    map[string]Tick
+	slots     map[*fieldUpdates]change
+	applied   map[pair]known // the last record's, if it was put in place
+	filled    map[offer]bool // every value ever offered
 }
 
 func newModel(cfg Config, never ...string) *model {
 	m := &model{
 		cfg: cfg, never: map[string]bool{}, held: map[string]map[string]known{},
-		feature: map[string]Tick{}, entity: map[string]Tick{}, filled: map[offer]bool{},
+		feature: map[string][]ended{}, pending: map[string]Tick{}, suspended: map[*Suspension]*feature.Cover{},
+		entity: map[string]Tick{}, slots: map[*fieldUpdates]change{}, applied: map[pair]known{}, filled: map[offer]bool{},
 	}
 	for _, name := range never {
 		m.never[name] = true
@@ -46,39 +67,118 @@ func newModel(cfg Config, never ...string) *model {
 	return m
 }
 
-// mayServe is the promise: later than every invalidation, younger than its age.
-func (m *model) mayServe(entity, feature string, k known, now Tick) bool {
-	age := m.cfg.MaxAge
+func (m *model) age(k known) Tick {
 	if k.value == "" {
-		age = min(age, m.cfg.NegativeMaxAge)
+		return Ticks(min(m.cfg.MaxAge, m.cfg.NegativeMaxAge))
 	}
-	return k.tick > m.feature[feature] && k.tick > m.entity[entity] && k.tick > m.all && !m.never[feature] &&
-		time.Duration(now-k.tick+1)*TickLength <= age
+	return Ticks(m.cfg.MaxAge)
 }
 
-func (m *model) fill(entity string, fields []string, values []string, began, now Tick) {
+func (m *model) isSuspended(feature string) bool {
+	for _, c := range m.suspended {
+		if c.Has(feature) {
+			return true
+		}
+	}
+	return false
+}
+
+// mayServe is the promise: later than every invalidation, younger than its age.
+func (m *model) mayServe(entity, feature string, k known, now Tick) bool {
+	for _, e := range m.feature[feature] {
+		if k.tick <= e.until {
+			return false
+		}
+	}
+	return k.tick > m.entity[entity] && !m.never[feature] && !m.isSuspended(feature) && now-k.tick < m.age(k)
+}
+
+// stale is when a value that may not be served as fresh went stale, and whether
+// by a marker. Not ok: it is gone.
+func (m *model) stale(feature string, k known) (since Tick, marked, ok bool) {
+	if m.isSuspended(feature) {
+		return 0, false, false
+	}
+	since = k.tick + m.age(k)
+	for _, e := range m.feature[feature] {
+		switch {
+		case k.tick > e.until:
+		case !e.soft:
+			return 0, false, false
+		case e.until < since:
+			since, marked = e.until, true
+		}
+	}
+	return since, marked, true
+}
+
+func (m *model) mayRevalidate(feature string, k known, now Tick) bool {
+	since, marked, ok := m.stale(feature, k)
+	return ok && marked && now-since < Ticks(m.cfg.StaleWhileRevalidate) && now-k.tick < m.age(k)
+}
+
+func (m *model) mayServeOnError(feature string, k known, now Tick) bool {
+	since, _, ok := m.stale(feature, k)
+	return ok && now-since < Ticks(m.cfg.StaleIfError)
+}
+
+// usable is what a row keeps when it is written anew.
+func (m *model) usable(entity string, now Tick) map[string]known {
+	row := maps.Clone(m.held[entity])
+	maps.DeleteFunc(row, func(f string, k known) bool {
+		return !m.mayServe(entity, f, k, now) && !m.mayRevalidate(f, k, now) && !m.mayServeOnError(f, k, now)
+	})
+	return row
+}
+
+func (m *model) fill(slot func(feature string) *fieldUpdates, entity string, fields []string, values []string, began, now Tick) {
 	if began <= m.entity[entity] {
 		return
 	}
-	row := maps.Clone(m.held[entity])
-	maps.DeleteFunc(row, func(f string, k known) bool { return !m.mayServe(entity, f, k, now) })
+	row := m.usable(entity, now)
 	if row == nil {
 		row = map[string]known{}
 	}
 	taken := false
 	for i, f := range fields {
-		m.filled[offer{entity, f, known{values[i], began}}] = true
-		if m.never[f] || began <= m.feature[f] || began <= m.all {
+		k := known{values[i], began}
+		m.filled[offer{entity, f, k}] = true
+		late := slices.ContainsFunc(m.feature[f], func(e ended) bool { return began <= e.until })
+		if late || m.never[f] || m.isSuspended(f) || began <= m.slots[slot(f)].until {
 			continue
 		}
 		if old, ok := row[f]; ok && old.tick > began {
 			continue
 		}
-		row[f], taken = known{values[i], began}, true
+		row[f], taken = k, true
 	}
 	if taken {
 		m.held[entity] = row
 	}
+}
+
+// end makes values of a feature stale, or gone.
+func (m *model) end(feature string, e ended) {
+	all, asked := m.feature[feature]
+	if !asked {
+		m.pending[feature] = max(m.pending[feature], e.until)
+		return
+	}
+	for _, known := range all {
+		if e.soft && known.until >= e.until {
+			return // nothing that it would end is left
+		}
+	}
+	all = append(slices.Clone(all), e)
+	soft := 0
+	for i, e := range slices.Backward(all) {
+		if gone := slices.ContainsFunc(all, func(g ended) bool { return !g.soft && g.until >= e.until }); e.soft && !gone {
+			if soft++; soft > maxMarks {
+				all[i].soft = false // more than are remembered
+			}
+		}
+	}
+	m.feature[feature] = all
 }
 
 // stage is a cache and a model that are given the same.
@@ -91,6 +191,11 @@ type stage struct {
 	features    []string
 	projections []*Projection
 	next        int // of values, each given once
+	version     int64
+	revalidated int // reads that stale values may answer
+	onError     int
+	put         int  // values that records put in place
+	exact       bool // the cache has room for all that the model has
 }
 
 // newStage projects random lists of fields: overlapping, permuted, with repeats.
@@ -138,6 +243,7 @@ func (s *stage) addProjection() {
 	}
 	if p := s.project(list...); p != nil {
 		s.projections = append(s.projections, p)
+		s.interned(p)
 	}
 }
 
@@ -168,26 +274,40 @@ func (s *stage) step() {
 	switch n := s.rnd.IntN(1000); {
 	case n < 300:
 		s.stepFill()
-	case n < 700:
+	case n < 550:
 		// read only
-	case n < 800:
+	case n < 600:
 		entity := s.pick(s.entities)
 		s.Invalidate([]byte(entity), settle)
 		s.entity[entity] = max(s.entity[entity], until)
 		delete(s.held, entity)
-	case n < 850:
-		feature := s.pick(s.features)
-		if s.InvalidateFeature([]byte(feature), settle) {
-			s.feature[feature] = max(s.feature[feature], until)
-		} else {
-			// Nobody asked for it, so all that nobody asked for yet is meant.
-			s.invalidateUnseen(until)
-		}
-	case n < 855:
+	case n < 700:
+		s.stepUpdate(settle, until)
+	case n < 800:
+		s.stepApply(settle, until)
+	case n < 830:
+		c := s.cover()
+		s.Mark(c)
+		s.endAll(c, ended{s.now, true})
+	case n < 840:
+		c := s.cover()
+		s.Forget(c, settle)
+		s.endAll(c, ended{until, false})
+	case n < 845:
 		s.InvalidateAll(settle)
-		s.all = max(s.all, until)
+		s.endAll(cover("*"), ended{until, false})
 		clear(s.held)
+	case n < 855:
+		c := s.cover()
+		s.suspended[s.Suspend(c)] = c
 	case n < 870:
+		for suspension, c := range s.suspended { // any
+			suspension.Resume(settle)
+			delete(s.suspended, suspension)
+			s.endAll(c, ended{until, false})
+			break
+		}
+	case n < 885:
 		s.addProjection()
 	case n < 960:
 		s.now += Tick(s.rnd.Int64N(3))
@@ -199,17 +319,140 @@ func (s *stage) step() {
 	s.at(s.now)
 }
 
-func (s *stage) invalidateUnseen(until Tick) {
-	asked := map[string]bool{}
-	for _, p := range s.projections {
-		for _, f := range p.Fields {
-			asked[f.Name] = true
+// cover is one of a few names, or of a pattern.
+func (s *stage) cover() *feature.Cover {
+	switch s.rnd.IntN(6) {
+	case 0:
+		return cover("*")
+	case 1:
+		return cover(fmt.Sprint(s.rnd.IntN(10), "*"), s.pick(s.features))
+	case 2:
+		return cover(s.pick(s.features), s.pick(s.features))
+	}
+	return cover(s.pick(s.features))
+}
+
+func (s *stage) endAll(c *feature.Cover, e ended) {
+	for _, f := range s.features {
+		if c.Has(f) {
+			s.end(f, e)
 		}
 	}
-	for _, f := range s.features {
-		if !asked[f] {
-			s.feature[f] = max(s.feature[f], until)
+}
+
+// interned takes over from the cache since when values of new features may be
+// served: not too early, and without need not later than now.
+func (s *stage) interned(p *Projection) {
+	for _, f := range p.Fields {
+		if _, ok := s.feature[f.Name]; ok {
+			continue
 		}
+		gone := f.past.Load().gone
+		if gone < s.pending[f.Name] || gone > max(s.pending[f.Name], s.now-1) {
+			s.t.Fatalf("%q is born at %d, invalidated until %d, now %d", f.Name, gone, s.pending[f.Name], s.now)
+		}
+		if s.isSuspended(f.Name) != f.suspended() {
+			s.t.Fatalf("%q is born suspended: %v", f.Name, f.suspended())
+		}
+		s.feature[f.Name] = []ended{{gone, false}}
+	}
+}
+
+func (s *stage) slotOf(entity string) func(feature string) *fieldUpdates {
+	return func(feature string) *fieldUpdates { return s.updates.field(s.hash(entity), s.hash(feature)) }
+}
+
+// someFeatures are up to three, each once.
+func (s *stage) someFeatures() []string {
+	some := make([]string, 1+s.rnd.IntN(3))
+	for i := range some {
+		some[i] = s.pick(s.features)
+	}
+	slices.Sort(some)
+	return slices.Compact(some)
+}
+
+func (s *stage) stepUpdate(settle time.Duration, until Tick) {
+	entity, list := s.pick(s.entities), s.someFeatures()
+	var names [][]byte
+	row := s.usable(entity, s.now)
+	before := len(row)
+	for _, f := range list {
+		names = append(names, []byte(f))
+		slot := s.slotOf(entity)(f)
+		c := s.slots[slot]
+		s.slots[slot] = change{max(c.until, until), max(c.unversioned, until), c.version}
+		delete(s.applied, pair{entity, f})
+		delete(row, f)
+	}
+	s.Update([]byte(entity), names, settle)
+	s.replace(entity, row, len(row) < before)
+}
+
+func (s *stage) replace(entity string, row map[string]known, changed bool) {
+	if !changed {
+		return
+	}
+	s.held[entity] = row
+	if len(row) == 0 {
+		delete(s.held, entity)
+	}
+}
+
+func (s *stage) stepApply(settle time.Duration, until Tick) {
+	entity, list := s.pick(s.entities), s.someFeatures()
+	lag := time.Duration(s.rnd.Int64N(int64(100 * time.Millisecond)))
+	began := s.now - HoldTicks(lag)
+	version := s.rnd.Int64N(3)
+	if s.rnd.IntN(2) == 0 {
+		s.version++
+		version = s.version - s.rnd.Int64N(3) // now and then late, or once more
+	}
+	version = max(version, 0)
+	row := s.usable(entity, s.now)
+	changed, applied := false, 0
+	var values []Value
+	newest := map[string]bool{}
+	for _, f := range list {
+		slot := s.slotOf(entity)(f)
+		c := s.slots[slot]
+		newest[f] = version > c.version
+		if version == 0 {
+			c.unversioned = max(c.unversioned, until)
+		}
+		s.slots[slot] = change{max(c.until, until), c.unversioned, max(c.version, version)}
+	}
+	for _, f := range list {
+		text := s.value()
+		values = append(values, Value{Feature: []byte(f), Bytes: []byte(text), Nil: text == ""})
+		delete(s.applied, pair{entity, f})
+		k := known{text, began}
+		dead := slices.ContainsFunc(s.feature[f], func(e ended) bool { return began <= e.until })
+		admitted := newest[f] && !dead && began > s.entity[entity] && began > s.slots[s.slotOf(entity)(f)].unversioned
+		if admitted {
+			s.filled[offer{entity, f, k}] = true
+			s.applied[pair{entity, f}] = k
+		}
+		old, ok := row[f]
+		if !ok {
+			continue
+		}
+		changed = true
+		delete(row, f)
+		if admitted && s.mayServe(entity, f, old, s.now) {
+			row[f] = k
+			applied++
+		}
+	}
+	got := s.Apply([]byte(entity), values, version, settle, lag)
+	for _, v := range values {
+		clear(v.Feature)
+		clear(v.Bytes)
+	}
+	s.put += got
+	s.replace(entity, row, changed)
+	if s.exact && got != applied {
+		s.t.Fatalf("%d of %d values put in place, want %d", got, len(values), applied)
 	}
 }
 
@@ -231,6 +474,9 @@ func (s *stage) stepFill() {
 	if s.rnd.IntN(2) == 0 {
 		began = max(1, s.now-Tick(s.rnd.Int64N(12)))
 	}
+	if len(at) == 0 {
+		return
+	}
 	// One reply has one value for one field, however often it names it.
 	once := map[string]string{}
 	var fields, values []string
@@ -245,7 +491,7 @@ func (s *stage) stepFill() {
 	s.Fill([]byte(entity), &Fetched{Projection: p, Positions: at, Frame: frame, Ends: ends, Began: began},
 		resp.Version(2+s.rnd.IntN(2)))
 	clear(frame) // nothing of it may be kept
-	s.model.fill(entity, fields, values, began, s.now)
+	s.model.fill(s.slotOf(entity), entity, fields, values, began, s.now)
 }
 
 // checkExact wants what the model has, no more and no less.
@@ -269,6 +515,7 @@ func (s *stage) checkExact(t *testing.T, entity string, p *Projection) {
 		}
 		values = append(values, k.value)
 	}
+	s.checkStale(t, entity, p)
 	found := s.Lookup([]byte(entity), p, s.now)
 	gotMissing, gotStale := found.Missing(nil, p, s.now)
 	if !slices.Equal(gotMissing, missing) || gotStale != stale || found.Complete != (len(missing) == 0) {
@@ -296,6 +543,44 @@ func (s *stage) checkExact(t *testing.T, entity string, p *Projection) {
 	}
 }
 
+// checkStale wants stale values to be served exactly where that is allowed.
+func (s *stage) checkStale(t *testing.T, entity string, p *Projection) {
+	t.Helper()
+	revalidate, onError := true, true
+	fresh, stale, nils := 0, 0, 0
+	for _, f := range p.Fields {
+		k, ok := s.held[entity][f.Name]
+		if ok && s.mayServe(entity, f.Name, k, s.now) {
+			fresh++
+			if k.value == "" {
+				nils++
+			}
+			continue
+		}
+		stale++
+		revalidate = revalidate && ok && s.mayRevalidate(f.Name, k, s.now)
+		onError = onError && ok && s.mayServeOnError(f.Name, k, s.now)
+	}
+	found := s.Lookup([]byte(entity), p, s.now)
+	if found.Complete {
+		return
+	}
+	missing, _ := found.Missing(nil, p, s.now)
+	if n, ok := s.OnError(&found, p, missing, s.now); ok != onError || ok && n != stale {
+		t.Fatalf("%.20q tick %d: served on error: %v (%d stale), want %v (%d)", entity, s.now, ok, n, onError, stale)
+	}
+	got, ok := s.Revalidate(&found, []byte(entity), p, s.now)
+	if ok != revalidate || ok && (got.Stale != stale || found.Negatives != nils) {
+		t.Fatalf("%.20q tick %d: served while revalidating: %v %+v, want %v with %d stale", entity, s.now, ok, got, revalidate, stale)
+	}
+	if ok {
+		s.revalidated++
+	}
+	if onError {
+		s.onError++
+	}
+}
+
 // checkSound wants nothing that the promise forbids: all that is served was
 // filled, and is fresh.
 func (s *stage) checkSound(t *testing.T, entity string, p *Projection) {
@@ -308,7 +593,8 @@ func (s *stage) checkSound(t *testing.T, entity string, p *Projection) {
 		}
 		value, ok := bulkValue(found.AppendValue(nil, i, resp.V2))
 		k := known{value, found.row.tick(int(found.plan.index[i]))}
-		if !ok || !s.filled[offer{entity, f.Name, k}] || !s.mayServe(entity, f.Name, k, s.now) {
+		updated := k.tick <= s.slots[s.slotOf(entity)(f.Name)].until && s.applied[pair{entity, f.Name}] != k
+		if !ok || updated || !s.filled[offer{entity, f.Name, k}] || !s.mayServe(entity, f.Name, k, s.now) {
 			t.Fatalf("%.20q %q at tick %d: served %.40q, of tick %d", entity, f.Name, s.now, value, k.tick)
 		}
 	}
@@ -355,7 +641,12 @@ func rounds(t *testing.T, n int, run func(t *testing.T, seed uint64)) {
 
 func TestRandomUseIsAsTheModelHasIt(t *testing.T) {
 	rounds(t, 40, func(t *testing.T, seed uint64) {
-		s := newStage(t, seed, roomy)
+		cfg := roomy
+		if seed%2 == 0 {
+			cfg.StaleWhileRevalidate, cfg.StaleIfError = 10*time.Second, 10*time.Minute
+		}
+		s := newStage(t, seed, cfg)
+		s.exact = true
 		for range 400 {
 			s.step()
 			s.checkExact(t, s.pick(s.entities), s.projections[s.rnd.IntN(len(s.projections))])

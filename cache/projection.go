@@ -21,14 +21,18 @@ type Projection struct {
 	Fields []*Feature
 
 	own *plan // for the layout of its own features
-	// invalidated is the latest invalidation of any of its features. Written
-	// under Interner.mu.
+	// invalidated is the latest invalidation of any of its features; never while
+	// one of them is suspended. Written under Interner.mu.
 	invalidated atomic.Int64
 	// plans by layout id; copied on write under Interner.mu. latest is the one
 	// used last, which is nearly always the next one.
 	plans  atomic.Pointer[map[uint32]*plan]
 	latest atomic.Pointer[plan]
 	intern *Interner
+
+	missed atomic.Uint64 // requests that needed a fetch
+	_      [64]byte      // what is counted for each request stays off the lines above
+	asked  asked
 }
 
 func newProjection(in *Interner, wire string, fields []*Feature, own *layout) *Projection {
@@ -41,10 +45,17 @@ func newProjection(in *Interner, wire string, fields []*Feature, own *layout) *P
 	}
 	p.latest.Store(p.own)
 	p.plans.Store(&map[uint32]*plan{own.id: p.own})
-	for _, f := range fields {
-		p.invalidated.Store(max(p.invalidated.Load(), f.invalidated.Load()))
-	}
+	p.invalidated.Store(int64(p.lastInvalidation()))
 	return p
+}
+
+// lastInvalidation is the latest of any of its features. The caller holds
+// Interner.mu.
+func (p *Projection) lastInvalidation() (last Tick) {
+	for _, f := range p.Fields {
+		last = max(last, Tick(f.invalidated.Load()))
+	}
+	return last
 }
 
 // Len is the number of fields asked for.

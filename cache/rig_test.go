@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/fsproxy/fsproxy/feature"
 	"github.com/fsproxy/fsproxy/resp"
 )
 
@@ -99,6 +100,15 @@ func (r rig) want(entity string, p *Projection, now Tick, values ...string) {
 	if got := r.get(entity, p, now); got != want {
 		r.t.Fatalf("%q at tick %d: got %q, want %q", entity, now, got, want)
 	}
+}
+
+// cover is one of names and patterns.
+func cover(items ...string) *feature.Cover {
+	c, err := feature.NewCover(items, nil)
+	if err != nil {
+		panic(err)
+	}
+	return c
 }
 
 // settled is Stats when all that goes on behind the scenes is done.

@@ -135,6 +135,23 @@ func (r row) nilsIn(mask bitmap) int {
 	return n
 }
 
+// version is the one that nils are written for.
+func (r row) version() resp.Version {
+	if r.flags()&flagNil3 != 0 {
+		return resp.V3
+	}
+	return resp.V2
+}
+
+// oldestOf is the earliest tick of the values that pl reads, which are all there.
+func (r row) oldestOf(pl *plan) Tick {
+	oldest := never
+	for _, at := range pl.index {
+		oldest = min(oldest, r.tick(int(at)))
+	}
+	return oldest
+}
+
 // writesNilsAs tells whether the row's bytes are right for version v.
 func (r row) writesNilsAs(v resp.Version) bool {
 	return r.flags()&flagHasNils == 0 || (r.flags()&flagNil3 != 0) == (v == resp.V3)
@@ -155,15 +172,6 @@ func (r row) appendRun(out []byte, from, to int, v resp.Version) []byte {
 		}
 	}
 	return append(out, r.bytes()[r.offset(from):r.offset(to)]...)
-}
-
-// fresh tells whether the value at position i may be served.
-func (r row) fresh(i int, f *Feature, now Tick) bool {
-	if r.isAbsent(i) {
-		return false
-	}
-	t := r.tick(i)
-	return t > Tick(f.invalidated.Load()) && now-t < f.age(r.isNil(i))
 }
 
 // builder makes one row. Reused; not for concurrent use.

@@ -23,7 +23,7 @@ func testLayout(width int) *layout {
 	cfg := roomy
 	l := &layout{id: 7}
 	for i := range width {
-		l.features = append(l.features, newFeature(fmt.Sprint("f", i), uint32(3*i), &cfg))
+		l.features = append(l.features, newFeature(fmt.Sprint("f", i), uint32(3*i), 0, &cfg, 0))
 	}
 	return l
 }

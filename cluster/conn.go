@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/fsproxy/fsproxy/resp"
@@ -34,11 +35,6 @@ const (
 	// hungAfter is how many fetch timeouts the oldest fetch may be overdue
 	// before the connection is taken for dead.
 	hungAfter = 10
-	// maxInFlight bounds the fetches of a connection that were not answered, in
-	// number, the late ones included: 16 times what the proxy lets one client
-	// have, and 30,000 a second while a fetcher hangs for 11 fetch timeouts of
-	// 50 ms.
-	maxInFlight = 16 << 10
 	// expiries is how often at most, in a fetch timeout, a connection looks for
 	// fetches past their deadline, so that thousands of deadlines that lie close
 	// together do not each cost a look at all of them. An owner may be told a
@@ -50,7 +46,7 @@ var (
 	errClosed   = errors.New("fsproxy is stopping")
 	errLeft     = errors.New("the node left the topology")
 	errNonsense = errors.New("what it sends is no reply")
-	errTooMany  = fmt.Errorf("%d fetches already wait for its answer", maxInFlight)
+	errNotUp    = errors.New("not connected")
 )
 
 // conn is one pipelined connection to a fetcher, dialled when first needed.
@@ -61,11 +57,15 @@ type conn struct {
 
 	mu       sync.Mutex
 	state    connState
-	leaving  bool // takes no more fetches, and ends when it has answered those it has
-	probing  bool // dialled after a failure: no fetch goes here before it is up
+	leaving  bool          // takes no more fetches, and ends when it has answered those it has
+	phase    atomic.Uint32 // what state comes to for those who choose; written under mu, by settle
+	probing  bool          // dialled after a failure, or for fetches to come: none goes here before it is up
+	failed   bool          // it was down before it was dialled
+	readonly bool          // it was told that reads are wanted, as nodes of a cluster need
 	nc       net.Conn
 	dialled  time.Time
-	answered bool // since it was dialled
+	answered bool      // since it was dialled
+	heard    time.Time // of the last reply
 	out      *wire.Output
 	queued   int  // bytes of the requests that wait for the dial
 	inflight ring // in the order of their requests
@@ -75,6 +75,9 @@ type conn struct {
 	lastErr  error     // of the last dial or connection
 	timer    *time.Timer
 	armedFor time.Time // when timer fires; zero: it does not run
+	watcher  *time.Timer
+	watching bool      // watcher runs
+	watchAt  time.Time // when it should fire
 }
 
 type connState uint8
@@ -87,53 +90,131 @@ const (
 	connClosed
 )
 
-// failing tells whether fetches should go elsewhere. One that failed and is due
-// for another try is dialled, and gets fetches when it is up, not before, so
-// that none is lost to find out whether a fetcher is back.
-func (c *conn) failing(now time.Time) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.state == connDown && !now.Before(c.retryAt) {
-		c.dial(true)
+// Phases of a connection, the fitter the higher.
+const (
+	phaseShut    uint32 = iota // fetches should go elsewhere
+	phaseCold                  // a fetch would have it dialled
+	phaseDialing               // a fetch would wait for the dial
+	phaseUp
+)
+
+// settle makes phase that of state. It is called wherever what it depends on
+// has changed. Under mu.
+func (c *conn) settle() {
+	phase := phaseShut
+	switch {
+	case c.leaving:
+	case c.state == connIdle:
+		phase = phaseCold
+	case c.state == connDialing && !c.probing:
+		phase = phaseDialing
+	case c.state == connUp:
+		phase = phaseUp
 	}
-	return c.leaving || c.state == connClosed || c.state == connDown || c.state == connDialing && c.probing
+	c.phase.Store(phase)
 }
 
-// send takes over fetches and writes their requests as one. An error says why
-// none of them could be sent.
+// phaseAt is phase, and sees to it that a connection that failed and is due for
+// another try is dialled. It gets fetches when it is up, not before, so that
+// none is lost to find out whether a fetcher is back.
+func (c *conn) phaseAt(now time.Time) uint32 {
+	phase := c.phase.Load()
+	if phase == phaseShut {
+		c.mu.Lock()
+		if c.state == connDown && !c.leaving && !now.Before(c.retryAt) {
+			c.dial(true)
+		}
+		phase = c.phase.Load()
+		c.mu.Unlock()
+	}
+	return phase
+}
+
+// warm dials a connection for fetches to come; until it is up they go elsewhere.
+func (c *conn) warm() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state == connIdle && !c.leaving && c.up.ctx.Err() == nil {
+		c.dial(true)
+	}
+}
+
+// send takes over fetches for which room was reserved, and writes their requests
+// as one. An error says why none of them could be sent.
 func (c *conn) send(batch []*Fetch, request []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
-	if err := c.ready(now, len(batch), len(request)); err != nil {
+	if err := c.ready(now, len(request)); err != nil {
 		return err
 	}
 	for _, f := range batch {
-		f.fetcher, f.sent = c.fetcher, now
+		f.fetcher = c.fetcher
 		skip := 0
 		if f.asking {
 			skip = 1
 		}
-		c.inflight.push(entry{fetch: f, skip: skip})
+		c.inflight.push(entry{fetch: f, sent: now, skip: skip})
 		c.arm(f.deadline, now)
 	}
-	c.fetcher.outstanding.Add(int64(len(batch)))
+	c.watch(now)
 	c.fetcher.stats.Fetches.Add(uint64(len(batch)))
 	if c.state == connDialing {
 		c.queued += len(request) // put together anew when the dial is done
 		return nil
 	}
-	// An error closes the connection, and its reader gives back what is in
-	// flight, this batch included.
-	if err := c.out.Write(request); err != nil && c.cause == nil {
-		c.cause = err
-	}
+	c.write(request)
 	return nil
 }
 
-// ready sees to it that the connection is up or dialled, and can take fetches
-// with that many bytes of requests. Under mu.
-func (c *conn) ready(now time.Time, fetches, bytes int) error {
+// sendRace is send for a fetch that another line holds too. It waits for no
+// dial.
+func (c *conn) sendRace(r *race) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	if err := c.ready(now, len(r.request)); err != nil {
+		return err
+	}
+	if c.state != connUp {
+		return errNotUp
+	}
+	c.inflight.push(entry{race: r, sent: now})
+	c.arm(r.deadline, now)
+	c.fetcher.stats.Fetches.Add(1)
+	c.write(r.request)
+	return nil
+}
+
+// write sends requests. An error closes the connection, and its reader gives
+// back what is in flight. Under mu.
+func (c *conn) write(requests []byte) {
+	if err := c.out.Write(requests); err != nil && c.cause == nil {
+		c.cause = err
+	}
+}
+
+// wantReads tells a node of a cluster, once, that reads are wanted from it even
+// if it is a replica. Its reply answers nothing. A node that does not know the
+// word serves reads, or points to one that does.
+func (c *conn) wantReads() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state == connUp && !c.readonly {
+		c.sayReadonly()
+	}
+}
+
+func (c *conn) sayReadonly() {
+	c.readonly = true
+	c.inflight.push(entry{sent: time.Now()})
+	c.fetcher.outstanding.Add(1)
+	c.write(resp.AppendCommand(nil, "READONLY"))
+}
+
+// ready sees to it that the connection is up or dialled, and can take that many
+// bytes of requests. Under mu.
+func (c *conn) ready(now time.Time, bytes int) error {
 	switch {
 	case c.state == connClosed || c.leaving:
 		if c.up.ctx.Err() != nil {
@@ -142,8 +223,6 @@ func (c *conn) ready(now time.Time, fetches, bytes int) error {
 		return errLeft
 	case c.state == connDown && now.Before(c.retryAt):
 		return c.lastErr
-	case c.inflight.len()+fetches > maxInFlight:
-		return errTooMany
 	case c.queued+bytes > maxUnsent:
 		return fmt.Errorf("its requests come to %d bytes, and %d may wait", c.queued+bytes, maxUnsent)
 	case c.state == connIdle || c.state == connDown:
@@ -154,16 +233,18 @@ func (c *conn) ready(now time.Time, fetches, bytes int) error {
 
 // dial starts the goroutine that connects and then reads. Under mu.
 func (c *conn) dial(probe bool) {
+	c.failed = c.state == connDown
 	c.state, c.probing, c.dialled = connDialing, probe, time.Now()
+	c.settle()
 	c.up.wg.Go(func() { c.run(probe) })
 }
 
 // run connects, reads until the connection ends, and gives back what was in
 // flight.
 func (c *conn) run(probe bool) {
-	nc, err := c.up.dialReader(c.up.ctx, c.fetcher.addr, probe)
+	nc, readonly, err := c.up.dialReader(c.up.ctx, c.fetcher.addr, probe)
 	if err == nil {
-		err = c.serve(nc)
+		err = c.serve(nc, readonly)
 	}
 	c.mu.Lock()
 	if c.cause != nil {
@@ -187,8 +268,10 @@ func (c *conn) run(probe bool) {
 		c.retryAt = time.Now().Add(c.backoff/2 + rand.N(c.backoff/2+1))
 	}
 	c.lastErr = err
-	c.nc, c.out, c.queued, c.cause, c.answered = nil, nil, 0, nil, false
+	c.nc, c.out, c.queued, c.cause, c.answered, c.readonly = nil, nil, 0, nil, false, false
 	c.disarm()
+	c.unwatch()
+	c.settle()
 	c.mu.Unlock()
 	if out != nil {
 		out.Wait() // it is closed, and nobody finds it any more
@@ -197,29 +280,46 @@ func (c *conn) run(probe bool) {
 	c.fetcher.outstanding.Add(int64(-len(lost)))
 	var done flushers
 	for _, e := range lost {
-		if e.fetch != nil {
-			c.up.failed(e.fetch, err, &done)
+		f := e.fetch
+		if e.race != nil {
+			if f = e.race.giveUp(); f != nil {
+				f.fetcher = c.fetcher
+			}
+		}
+		if f != nil {
+			c.up.failed(f, err, &done)
 		}
 	}
 	done.flush()
 	if !idle && c.up.ctx.Err() == nil {
 		c.fetcher.stats.Errors.Add(1)
+		c.up.fault(c.fetcher, err.Error())
 		c.up.noticed(c.fetcher.addr, err)
 	}
 }
 
 // serve sends what waited for the dial, and reads replies until the connection
 // ends.
-func (c *conn) serve(nc net.Conn) error {
+func (c *conn) serve(nc net.Conn, readonly bool) error {
 	stop := context.AfterFunc(c.up.ctx, func() { _ = nc.Close() })
 	defer stop()
 	defer func() { _ = nc.Close() }()
 	c.mu.Lock()
 	c.nc, c.out = nc, wire.NewOutput(nc, maxUnsent)
-	c.state = connUp
-	if err := c.out.Write(c.waiting()); err != nil {
-		c.cause = err
+	c.state, c.readonly, c.heard = connUp, readonly, time.Now()
+	if c.failed {
+		c.fetcher.since.Store(clock(c.heard)) // it comes back through slow start
 	}
+	waiting := c.waiting()
+	if !readonly && c.up.wantsReadonly() { // the kind was not known when it was greeted
+		all := c.inflight.takeAll()
+		c.sayReadonly()
+		for _, e := range all {
+			c.inflight.push(e)
+		}
+	}
+	c.write(waiting)
+	c.settle()
 	if c.leaving && c.inflight.len() == 0 {
 		_ = nc.Close()
 	}
@@ -233,10 +333,16 @@ func (c *conn) waiting() []byte {
 	requests := make([]byte, 0, c.queued)
 	all := c.inflight.takeAll()
 	for _, e := range all {
-		if e.fetch != nil {
+		e.sent = c.heard // what the dial took is no measure of the answers
+		switch {
+		case e.fetch != nil:
 			requests = appendRequest(requests, e.fetch)
-			c.inflight.push(e)
+		case e.race != nil && !e.race.claimed.Load():
+			requests = append(requests, e.race.request...)
+		default:
+			continue
 		}
+		c.inflight.push(e)
 	}
 	c.fetcher.outstanding.Add(int64(c.inflight.len() - len(all)))
 	c.queued = 0
@@ -314,99 +420,29 @@ func (c *conn) reply(frame []byte, done *flushers) error {
 		c.mu.Unlock()
 		return nil
 	}
-	f := e.fetch
+	f, r, took := e.fetch, e.race, now.Sub(e.sent)
 	c.inflight.pop()
-	c.backoff, c.answered = 0, true
+	c.backoff, c.answered, c.heard = 0, true, now
 	if c.leaving && c.inflight.len() == 0 {
 		_ = c.nc.Close()
 	}
 	c.mu.Unlock()
 	c.fetcher.outstanding.Add(-1)
+	c.up.measured(c.fetcher, f, r, frame, took, now)
+	if r != nil {
+		f = c.up.ofRace(r, c.fetcher, frame)
+		if f != nil {
+			f.fetcher = c.fetcher
+		}
+	}
 	if f == nil {
-		return nil // its owner was told of the time-out
+		return nil // its owner was told of the time-out, or by another
 	}
 	stats := &c.fetcher.stats
 	stats.Answered.Add(1)
-	stats.Nanos.Add(uint64(now.Sub(f.sent)))
+	stats.Nanos.Add(uint64(took))
 	c.up.answered(f, frame, done)
 	return nil
-}
-
-// arm sees to it that the timer fires at deadline or earlier. Under mu.
-func (c *conn) arm(deadline, now time.Time) {
-	if !c.armedFor.IsZero() && !deadline.Before(c.armedFor) {
-		return
-	}
-	wait := max(deadline.Sub(now), 0)
-	if c.timer == nil {
-		c.timer = time.AfterFunc(wait, c.expire)
-	} else {
-		c.timer.Reset(wait)
-	}
-	c.armedFor = deadline
-}
-
-// disarm stops the timer. Under mu.
-func (c *conn) disarm() {
-	if c.timer != nil {
-		c.timer.Stop()
-	}
-	c.armedFor = time.Time{}
-}
-
-// expire tells the owners of fetches past their deadline. Their places in line
-// stay, for the replies that may still come, but not for ever.
-func (c *conn) expire() {
-	now := time.Now()
-	c.mu.Lock()
-	c.armedFor = time.Time{}
-	late, next := c.overdue(now)
-	if e := c.inflight.front(); e != nil && e.fetch == nil && c.nc != nil && c.cause == nil {
-		hung := e.late.Add(hungAfter * c.up.cfg.FetchTimeout)
-		if !hung.After(now) {
-			c.cause = fmt.Errorf("it hangs: no answer within %s", now.Sub(e.late)+c.up.cfg.FetchTimeout)
-			_ = c.nc.Close() // its reader ends, and run gives back the rest
-		} else if next.IsZero() || hung.Before(next) {
-			next = hung
-		}
-	}
-	if !next.IsZero() {
-		if soonest := now.Add(c.up.cfg.FetchTimeout / expiries); next.Before(soonest) {
-			next = soonest
-		}
-		c.arm(next, now)
-	}
-	if len(late) > 0 {
-		// Close waits for the owners to be told. The connection's own goroutine
-		// is still counted, having not emptied the line, so this adds to no zero.
-		c.up.wg.Add(1)
-		defer c.up.wg.Done()
-	}
-	c.mu.Unlock()
-
-	c.fetcher.stats.Timeouts.Add(uint64(len(late)))
-	var done flushers
-	for _, f := range late {
-		c.up.timedOut(f, &done)
-	}
-	done.flush()
-}
-
-// overdue takes the fetches past their deadline from their entries. next is the
-// earliest deadline of the others; zero: there are none. Under mu.
-func (c *conn) overdue(now time.Time) (late []*Fetch, next time.Time) {
-	for i := range c.inflight.len() {
-		e := c.inflight.at(i)
-		switch {
-		case e.fetch == nil:
-		case !e.fetch.deadline.After(now):
-			late = append(late, e.fetch)
-			e.late, e.fetch = e.fetch.deadline, nil
-		case next.IsZero() || e.fetch.deadline.Before(next):
-			next = e.fetch.deadline
-		}
-	}
-	return late, next
 }
 
 // leave lets the connection take no more fetches, and ends it when those in
@@ -415,6 +451,7 @@ func (c *conn) leave() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.leaving = true
+	defer c.settle()
 	switch c.state {
 	case connIdle, connDown:
 		c.state = connClosed

@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -102,7 +101,7 @@ func TestDeadlineIsKeptWhenBuffersAreFull(t *testing.T) {
 	defer ln.Close() // its backlog takes connections; nobody ever reads
 	to := u.fetcherAt(ln.Addr().String())
 	v := *u.view.Load()
-	v.shards = [][]*fetcher{{to}}
+	v.shards = []*shard{{nodes: []*fetcher{to}, near: 1, pace: newPace()}}
 	u.view.Store(&v)
 
 	field := strings.Repeat("f", 1<<20)
@@ -464,32 +463,52 @@ func TestHungConnectionIsGivenUpWithoutFurtherFetches(t *testing.T) {
 	until(t, "it is used again", func() bool { return get(t, u, "k").err == nil })
 }
 
-// What waits for a fetcher that never answers is bounded in number, not only
-// by the time it may wait.
+// What waits for fetchers that never answer is bounded in number, not only by
+// the time it may wait, and the rest is told at once.
 func TestFetchesInFlightAreBounded(t *testing.T) {
 	noLeaks(t)
-	fetcher := startFake(t)
-	u := upstreamOf(t, nil, fetcher)
-	fetcher.will(hang)
-	askers := make([]*asker, maxInFlight+100)
+	const each, more = 500, 100
+	fakes := []*fake{startFake(t), startFake(t)}
+	u := upstreamOf(t, func(c *Config) { c.MaxInFlight = each }, fakes...)
+	for _, f := range fakes {
+		f.will(hang)
+	}
+	askers := make([]*asker, 2*each+more)
 	for i := range askers {
 		askers[i] = ask(fmt.Sprint("k", i))
 	}
-	for i := 0; i < len(askers); i += 64 {
+	for i := 0; i < len(askers); i += 64 { // some batches meet the bound in their midst
 		send(u, askers[i:min(i+64, len(askers))]...)
 	}
+	u.Fetchers(func(addr string, outstanding int64, _ *FetcherStats) {
+		if outstanding != each {
+			t.Errorf("%s has %d fetches outstanding, want %d", addr, outstanding, each)
+		}
+	})
 	var refused int
 	for _, a := range askers {
 		select {
 		case got := <-a.answers:
-			if got.err == nil || !errors.Is(got.err, errTooMany) {
+			if got.err == nil || !strings.Contains(got.err.Error(), "upstream.max_in_flight") || !strings.Contains(got.err.Error(), "slots 0-16383") {
 				t.Fatalf("told %+v", got)
 			}
 			refused++
 		default:
 		}
 	}
-	if refused < 100 || refused > 200 {
-		t.Errorf("%d refused at once, want the 100 past the bound", refused)
+	if refused != more || u.Full.Load() != more {
+		t.Errorf("%d refused at once and %d counted, want the %d past the bound", refused, u.Full.Load(), more)
+	}
+}
+
+// Where one is at its bound the others answer.
+func TestFetchesGoElsewhereWhereOneIsAtItsBound(t *testing.T) {
+	noLeaks(t)
+	fakes := []*fake{startFake(t), startFake(t)}
+	u := upstreamOf(t, func(c *Config) { c.MaxInFlight = 8 }, fakes...)
+	u.fetcherAt(fakes[0].addr).outstanding.Store(8)
+	drive(t, u, 100, 4)
+	if n := fakes[0].reads.Load(); n > 0 {
+		t.Errorf("%d fetches at one that was at its bound", n)
 	}
 }

@@ -20,12 +20,12 @@ func (u *Upstream) Dial(ctx context.Context, addr string) (net.Conn, error) {
 
 // dialReader is Dial for reads: a node of a Redis Cluster is told that reads
 // from a replica are wanted. A probe also has the node show that it answers.
-func (u *Upstream) dialReader(ctx context.Context, addr string, probe bool) (net.Conn, error) {
-	return u.connect(ctx, addr, func(nc net.Conn) error {
+func (u *Upstream) dialReader(ctx context.Context, addr string, probe bool) (nc net.Conn, readonly bool, err error) {
+	nc, err = u.connect(ctx, addr, func(nc net.Conn) error {
 		if err := u.authenticate(nc); err != nil {
 			return err
 		}
-		if v := u.view.Load(); v != nil && v.topology.Kind == Cluster {
+		if readonly = u.wantsReadonly(); readonly {
 			// A node that does not know the word serves reads, or points to one
 			// that does.
 			if _, err := Ask1(nc, "READONLY"); err != nil && !errors.As(err, new(refusal)) {
@@ -37,6 +37,13 @@ func (u *Upstream) dialReader(ctx context.Context, addr string, probe bool) (net
 		}
 		return nil
 	})
+	return nc, readonly, err
+}
+
+// wantsReadonly tells whether nodes want to be told that reads are wanted.
+func (u *Upstream) wantsReadonly() bool {
+	v := u.view.Load()
+	return v != nil && v.topology.Kind == Cluster
 }
 
 // alive has the node answer something. An error will do (PING may be forbidden

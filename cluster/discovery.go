@@ -53,6 +53,7 @@ type DiscoveryConfig struct {
 	Username string
 	Password string
 	TLS      *tls.Config // nil: plain TCP; without ServerName the address' host is expected
+	Zones    bool        // ask in which zone each node is, where the store can tell
 
 	ConnectTimeout time.Duration // for one address, TLS handshake included; 0: 300 ms
 
@@ -352,7 +353,20 @@ func (s *session) topology(ctx context.Context, c *DiscoveryConfig) (*Topology, 
 	if c.Kind == KindRCM || c.Kind == KindAuto && infoField(about, RCMInfoField) == "1" {
 		kind = RCM
 	}
-	return NewTopology(kind, version, assignments)
+	t, err := NewTopology(kind, version, assignments)
+	if err == nil && c.Zones {
+		t.zones = s.zones(ctx, c.TLS != nil)
+	}
+	return t, err
+}
+
+// zones asks for the zone of each node. A store that does not tell has none.
+func (s *session) zones(ctx context.Context, secure bool) map[string]string {
+	reply, err := s.do(ctx, []string{"CLUSTER", "SHARDS"})[0].ToAny()
+	if err != nil {
+		return nil
+	}
+	return parseZones(reply, s.address, secure)
 }
 
 // standalone is the topology of plain servers: the configured addresses are

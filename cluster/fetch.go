@@ -20,8 +20,8 @@ type Fetch struct {
 	Began, After int64
 
 	deadline time.Time
+	shard    *shard   // of Slot; nil: nobody else may answer it
 	fetcher  *fetcher // that it was last sent to
-	sent     time.Time
 	tries    int      // times that it was sent
 	asking   bool     // goes behind an ASKING: a slot is moving to that fetcher
 	hash     uint64   // of Request

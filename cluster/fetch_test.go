@@ -117,9 +117,9 @@ func TestJoinersGetTheRealError(t *testing.T) {
 // has time left, and is asked for anew.
 func TestJoinerOutlivesItsLeadersDeadline(t *testing.T) {
 	noLeaks(t)
-	fetcher, other := startFake(t), startFake(t)
-	hangFirst(fetcher, other)
-	u := upstreamOf(t, func(c *Config) { c.FetchTimeout = 600 * time.Millisecond }, fetcher, other)
+	fetcher := startFake(t)
+	hangFirst(fetcher)
+	u := upstreamOf(t, func(c *Config) { c.FetchTimeout = 600 * time.Millisecond }, fetcher)
 	lead, joiner := ask("k"), ask("k")
 	send(u, lead)
 	time.Sleep(u.cfg.FetchTimeout / 2)

@@ -1,50 +1,108 @@
 package cluster
 
 import (
-	"math/rand/v2"
 	"sync/atomic"
 	"time"
 )
 
 // fetcher is a store node that answers reads, and what is known of it.
 type fetcher struct {
-	addr  string
-	conns []*conn
+	addr        string
+	zone        string        // "": not known; set before it is used
+	seed        uint64        // hash of addr
+	maxInFlight int64         // bound on outstanding
+	slowStart   time.Duration // how long its weight grows
+	conns       []*conn
 
 	outstanding atomic.Int64  // fetches sent and not answered, late ones included
 	next        atomic.Uint32 // turns through conns
-	stats       FetcherStats
+	since       atomic.Int64  // clock of when it appeared or came back; 0: it was there from the beginning
+	shards      atomic.Pointer[[]*shard]
+	latency     latency
+	health
+	stats FetcherStats
 }
 
 // FetcherStats counts what was asked of one fetcher.
 type FetcherStats struct {
-	Fetches  atomic.Uint64 // sent
-	Errors   atomic.Uint64 // connection lost or refused, or a reply that is no frame
-	Timeouts atomic.Uint64 // no reply within the fetch timeout
-	Nanos    atomic.Uint64 // from send to reply, of all that were answered
-	Answered atomic.Uint64
+	Fetches   atomic.Uint64 // sent
+	Errors    atomic.Uint64 // connection lost or refused, or a reply that is no frame
+	Timeouts  atomic.Uint64 // no reply within the fetch timeout
+	Nanos     atomic.Uint64 // from send to reply, of all that were answered
+	Answered  atomic.Uint64
+	Ejections atomic.Uint64 // times that it was set aside
 }
 
-// conn is the connection whose turn it is, leaving out those that are down.
+// conn is the connection whose turn it is, leaving out those that are down, and
+// those that are not up yet where another is.
 func (f *fetcher) conn() *conn {
 	turn := int(f.next.Add(1) % uint32(len(f.conns)))
+	if f.conns[turn].phase.Load() == phaseUp {
+		return f.conns[turn]
+	}
 	now := time.Now()
+	best, highest := f.conns[turn], phaseShut
 	for i := range f.conns {
-		if c := f.conns[(turn+i)%len(f.conns)]; !c.failing(now) {
-			return c
+		c := f.conns[(turn+i)%len(f.conns)]
+		if p := c.phaseAt(now); p > highest {
+			best, highest = c, p
 		}
 	}
-	return f.conns[turn]
+	if highest == phaseUp {
+		f.conns[turn].warm()
+	}
+	return best
 }
 
-// down tells whether no connection of it should be sent fetches.
-func (f *fetcher) down(now time.Time) bool {
+// phase is that of its best connection.
+func (f *fetcher) phase(now time.Time) uint32 {
+	highest := phaseShut
 	for _, c := range f.conns {
-		if !c.failing(now) {
+		if p := c.phaseAt(now); p > highest {
+			if highest = p; p == phaseUp {
+				break
+			}
+		}
+	}
+	return highest
+}
+
+// failing tells whether its connections failed, all of them; it dials none.
+func (f *fetcher) failing() bool {
+	for _, c := range f.conns {
+		if c.phase.Load() != phaseShut {
 			return false
 		}
 	}
 	return true
+}
+
+// lastError is why one of its connections failed; "" if none did.
+func (f *fetcher) lastError() string {
+	for _, c := range f.conns {
+		c.mu.Lock()
+		err := c.lastErr
+		c.mu.Unlock()
+		if err != nil {
+			return err.Error()
+		}
+	}
+	return ""
+}
+
+// warm has it dialled, for fetches to come.
+func (f *fetcher) warm() { f.conns[0].warm() }
+
+// reserve takes room for at most n fetches, and returns for how many there was
+// any.
+func (f *fetcher) reserve(n int) int {
+	room := f.maxInFlight - (f.outstanding.Add(int64(n)) - int64(n))
+	if room >= int64(n) {
+		return n
+	}
+	got := max(room, 0)
+	f.outstanding.Add(got - int64(n))
+	return int(got)
 }
 
 // leave lets go of it: its connections end when they have answered what they
@@ -53,45 +111,4 @@ func (f *fetcher) leave() {
 	for _, c := range f.conns {
 		c.leave()
 	}
-}
-
-// choose picks the fetcher of a shard for the next fetch: of two drawn by
-// chance the one with fewer fetches outstanding, so that all share the load,
-// whatever their order, and a slow one gets less. One that is down, or was just
-// tried, is chosen only where there is no other.
-func choose(shard []*fetcher, avoid *fetcher) *fetcher {
-	switch len(shard) {
-	case 0:
-		return nil
-	case 1:
-		return shard[0]
-	}
-	now := time.Now()
-	usable := func(f *fetcher) bool { return f != avoid && !f.down(now) }
-	i := rand.IntN(len(shard))
-	j := rand.IntN(len(shard) - 1)
-	if j >= i {
-		j++
-	}
-	a, b := shard[i], shard[j]
-	switch okA, okB := usable(a), usable(b); {
-	case okA && okB:
-		if b.outstanding.Load() < a.outstanding.Load() {
-			return b
-		}
-		return a
-	case okA:
-		return a
-	case okB:
-		return b
-	}
-	for k := range shard {
-		if f := shard[(i+k)%len(shard)]; usable(f) {
-			return f
-		}
-	}
-	if a == avoid {
-		return b
-	}
-	return a
 }

@@ -66,46 +66,6 @@ func TestSlowNodeGetsASmallerShare(t *testing.T) {
 	}
 }
 
-func TestNodeThatIsDownIsChosenOnlyWhereThereIsNoOther(t *testing.T) {
-	shard := []*fetcher{down(), up(), up(), down()}
-	for range 200 {
-		if f := choose(shard, nil); f != shard[1] && f != shard[2] {
-			t.Fatal("chose one that is down")
-		}
-		if f := choose(shard, shard[1]); f != shard[2] {
-			t.Fatal("chose one that is down, or was just tried")
-		}
-		if f := choose(shard[:2], shard[1]); f != shard[0] {
-			t.Fatal("where only one that is down is left, it is better than the one just tried")
-		}
-	}
-	if choose(nil, nil) != nil || choose(shard[:1], shard[0]) != shard[0] {
-		t.Fatal("the only one is chosen whatever is known of it")
-	}
-}
-
-func up() *fetcher {
-	f := &fetcher{}
-	f.conns = []*conn{{fetcher: f, state: connUp}}
-	return f
-}
-
-func down() *fetcher {
-	f := up()
-	f.conns[0].state, f.conns[0].retryAt = connDown, time.Now().Add(time.Hour)
-	return f
-}
-
-func TestFewerOutstandingIsChosen(t *testing.T) {
-	shard := []*fetcher{up(), up()}
-	shard[0].outstanding.Store(5)
-	for range 100 {
-		if choose(shard, nil) != shard[1] {
-			t.Fatal("chose the busier of two")
-		}
-	}
-}
-
 // A node that is being tried again after a failure gets fetches when it has
 // shown that it lives, not before.
 func TestFailedNodeIsProbedWithoutFetches(t *testing.T) {

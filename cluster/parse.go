@@ -203,6 +203,33 @@ func parseShardNode(entry any, asked string, secure bool) (address string, prima
 	return address, role == "master" || role == "primary", nil
 }
 
+// parseZones reads from the reply to CLUSTER SHARDS what its nodes say of their
+// "availability-zone". Where nothing is said, or not in that form, no zone is
+// known: that is no reason to do without the topology.
+func parseZones(reply any, asked string, secure bool) map[string]string {
+	zones := make(map[string]string)
+	entries, _ := reply.([]any)
+	for _, entry := range entries {
+		shard, err := parseMap(entry)
+		if err != nil {
+			continue
+		}
+		nodes, _ := shard["nodes"].([]any)
+		for _, n := range nodes {
+			node, err := parseMap(n)
+			if err != nil {
+				continue
+			}
+			zone, _ := node["availability-zone"].(string)
+			address, _, err := parseShardNode(n, asked, secure)
+			if err == nil && address != "" && zone != "" {
+				zones[address] = zone
+			}
+		}
+	}
+	return zones
+}
+
 // parseMap reads a map of either protocol version.
 func parseMap(v any) (map[string]any, error) {
 	switch v := v.(type) {

@@ -23,7 +23,7 @@ func Redirection(reply []byte, from string) (Whereto, string) {
 	line := bytes.TrimSuffix(bytes.TrimPrefix(reply, []byte("-")), []byte("\r\n"))
 	word, rest, _ := bytes.Cut(line, []byte(" "))
 	switch string(word) {
-	case "LOADING", "MASTERDOWN", "CLUSTERDOWN":
+	case "LOADING", "MASTERDOWN", "CLUSTERDOWN", "BUSY", "TRYAGAIN":
 		return Elsewhere, ""
 	case "MOVED", "ASK":
 	default:

@@ -2,11 +2,13 @@ package cluster
 
 import "time"
 
-// entry is a request in flight.
+// entry is a request in flight. It has a fetch of its own, or takes part in a
+// race; one with neither waits for a reply that nobody wants any more.
 type entry struct {
-	fetch *Fetch    // nil: its owner was told of the time-out
-	late  time.Time // then: its deadline
-	skip  int       // replies that precede its own
+	fetch *Fetch
+	race  *race
+	sent  time.Time
+	skip  int // replies that precede its own
 }
 
 // ring is a queue of entries that grows and is used over and over.

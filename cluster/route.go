@@ -34,13 +34,74 @@ func (u *Upstream) Topology() (*Topology, time.Duration) {
 	return v.topology, time.Since(v.at)
 }
 
+// FetcherState says how a fetcher is used.
+type FetcherState string
+
+// The states of a fetcher.
+const (
+	StateServing FetcherState = "serving"
+	StateWarming FetcherState = "warming" // its share grows still
+	StateAside   FetcherState = "aside"   // set aside, and probed
+	StateDown    FetcherState = "down"    // its connections failed; it is dialled again and again
+)
+
+// FetcherStates are all of them.
+var FetcherStates = []FetcherState{StateServing, StateWarming, StateAside, StateDown}
+
+// FetcherStatus is what is known of a fetcher at a moment.
+type FetcherStatus struct {
+	Addr        string
+	Zone        string // "": not known
+	State       FetcherState
+	Why         string        // for StateAside, and for StateDown
+	Until       time.Duration // for StateAside: when it is probed again, from now
+	Latency     time.Duration // the recent average; 0: not known
+	Outstanding int64         // fetches sent and not answered, late ones included
+	Stats       *FetcherStats // goes on counting
+}
+
 // Fetchers calls yield with the figures of each fetcher in use.
 func (u *Upstream) Fetchers(yield func(addr string, outstanding int64, stats *FetcherStats)) {
+	for _, f := range u.inUse() {
+		yield(f.addr, f.outstanding.Load(), &f.stats)
+	}
+}
+
+// FetcherStatuses calls yield with what is known of each fetcher in use.
+func (u *Upstream) FetcherStatuses(yield func(FetcherStatus)) {
+	now := time.Now()
+	for _, f := range u.inUse() {
+		yield(u.status(f, now))
+	}
+}
+
+func (u *Upstream) inUse() []*fetcher {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	for addr, f := range u.fetchers {
-		yield(addr, f.outstanding.Load(), &f.stats)
+	all := make([]*fetcher, 0, len(u.fetchers))
+	for _, f := range u.fetchers {
+		all = append(all, f)
 	}
+	return all
+}
+
+func (u *Upstream) status(f *fetcher, now time.Time) FetcherStatus {
+	s := FetcherStatus{
+		Addr: f.addr, Zone: f.zone, State: StateServing, Latency: f.latency.known(),
+		Outstanding: f.outstanding.Load(), Stats: &f.stats,
+	}
+	at := clock(now)
+	switch until := f.aside.Load(); {
+	case f.failing() && f.lastError() != "":
+		s.State, s.Why = StateDown, f.lastError()
+	case until != 0:
+		u.healthMu.Lock()
+		s.State, s.Why, s.Until = StateAside, f.why, time.Duration(max(until-at, 0))
+		u.healthMu.Unlock()
+	case f.weight(at) < 1:
+		s.State = StateWarming
+	}
+	return s
 }
 
 // Refresh asks for a look at the topology before its time, as when a node

@@ -3,6 +3,7 @@ package cluster
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"slices"
 	"strconv"
@@ -70,7 +71,8 @@ type Topology struct {
 	Shards  []Shard // ordered by the lowest slot that each owns
 	Version string  // redis_version as the store reports it; "" when unknown
 
-	owner   [Slots]uint16 // index into Shards plus one; 0: nobody
+	zones   map[string]string // by address; nil: none is known
+	owner   [Slots]uint16     // index into Shards plus one; 0: nobody
 	covered int
 	nodes   []string
 }
@@ -185,6 +187,9 @@ func (t *Topology) ShardOf(slot uint16) (index int, ok bool) {
 	return int(o) - 1, o != 0
 }
 
+// Zone is where a node is; "": not known.
+func (t *Topology) Zone(node string) string { return t.zones[node] }
+
 // Covered is how many of the Slots are owned by a shard.
 func (t *Topology) Covered() int { return t.covered }
 
@@ -207,13 +212,13 @@ func (t *Topology) Ranges() [][]SlotRange {
 	return ranges
 }
 
-// Equal tells whether t and other say the same: kind, version, and the nodes of
-// each slot in their order.
+// Equal tells whether t and other say the same: kind, version, the nodes of each
+// slot in their order, and their zones.
 func (t *Topology) Equal(other *Topology) bool {
 	if t == nil || other == nil {
 		return t == other
 	}
-	return t.Kind == other.Kind && t.Version == other.Version && t.owner == other.owner &&
+	return t.Kind == other.Kind && t.Version == other.Version && t.owner == other.owner && maps.Equal(t.zones, other.zones) &&
 		slices.EqualFunc(t.Shards, other.Shards, func(a, b Shard) bool { return slices.Equal(a.Nodes, b.Nodes) })
 }
 

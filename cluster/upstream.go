@@ -1,12 +1,12 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,8 +24,21 @@ type Config struct {
 	FetchTimeout    time.Duration // from Send to Done
 	Connections     int           // to each fetcher, for fetches
 	RefreshInterval time.Duration // of the topology, jittered by a fifth either way
-	Log             *slog.Logger
+	MaxInFlight     int           // fetches that one fetcher has not answered; 0: DefaultMaxInFlight
+	HedgeBudget     int           // percent of the fetches that may be sent to a second fetcher; 0: none
+	SlowStart       time.Duration // how long the share of a fetcher that appears grows; 0: it has all of it at once
+	Zone            string        // whose fetchers are preferred; "": none are
+
+	// TopologyPatience is how long a topology that leaves more slots uncovered
+	// than the one in use has to persist before it is believed.
+	TopologyPatience time.Duration
+
+	Log *slog.Logger
 }
+
+// DefaultMaxInFlight is what a fetcher that answers 80,000 reads a second
+// answers in a fetch timeout of 50 ms: more would not be answered in time.
+const DefaultMaxInFlight = 4096
 
 // Upstream is the store, whatever stands behind its address: it finds the
 // fetchers, keeps the slot table, and spreads fetches over a shard's fetchers.
@@ -37,6 +50,11 @@ type Upstream struct {
 	flights   flights
 	refresh   chan struct{} // asks for a refresh before its time
 	looked    chan struct{} // closed when the store was looked for once
+	unwell    chan struct{} // says that a fetcher was set aside
+
+	stuckUntil atomic.Int64 // clock until which slots stay with one fetcher each
+	asides     atomic.Int64 // fetchers that are set aside
+	healthMu   sync.Mutex   // protects what health says it does
 
 	ctx    context.Context // ends all connections
 	cancel context.CancelFunc
@@ -48,28 +66,39 @@ type Upstream struct {
 	// discoveryErr is why the topology could not be had or refreshed last time.
 	discoveryErr error
 
-	Refreshes, RefreshErrors, Joined, Retries, Redirects atomic.Uint64
+	poorSince time.Time // when a topology was first not believed; the refresher's
+
+	// Refused counts the readings of the topology that were not believed, Full the
+	// fetches that no fetcher had room for, HedgesWon the hedges that answered first.
+	Refreshes, RefreshErrors, Refused                   atomic.Uint64
+	Joined, Retries, Redirects, Hedges, HedgesWon, Full atomic.Uint64
 }
 
 // view is a topology with the fetchers that belong to it. Immutable.
 type view struct {
 	topology *Topology
-	shards   [][]*fetcher
+	shards   []*shard
 	at       time.Time
 }
 
 // NewUpstream starts looking for the store. It does not wait for it.
 func NewUpstream(cfg Config) *Upstream {
+	if cfg.MaxInFlight <= 0 {
+		cfg.MaxInFlight = DefaultMaxInFlight
+	}
+	cfg.Discovery.Zones = cfg.Zone != ""
 	u := &Upstream{
 		cfg:       cfg,
 		log:       cfg.Log,
 		discovery: NewDiscovery(cfg.Discovery),
 		refresh:   make(chan struct{}, 1),
 		looked:    make(chan struct{}),
+		unwell:    make(chan struct{}, 1),
 		fetchers:  make(map[string]*fetcher),
 	}
 	u.ctx, u.cancel = context.WithCancel(context.Background())
 	u.wg.Go(u.keepTopology)
+	u.wg.Go(u.keepHealth)
 	return u
 }
 
@@ -93,24 +122,28 @@ func (u *Upstream) Close() {
 // ErrUnreachable says that the store was not found yet.
 var ErrUnreachable = errors.New("the store cannot be reached")
 
-// errUncovered says that nobody serves a slot.
-var errUncovered = errors.New("no fetcher serves the hash slot")
+var (
+	// errUncovered says that nobody serves a slot.
+	errUncovered = errors.New("no fetcher serves the hash slot")
+	errNoOther   = errors.New("no other fetcher can answer at once")
+)
 
 // Send takes over fetches. Those of one shard leave in one write. Each Owner is
 // told, perhaps before Send returns.
 func (u *Upstream) Send(batch []*Fetch) {
 	var done flushers
-	deadline := time.Now().Add(u.cfg.FetchTimeout)
+	now := time.Now()
+	deadline := now.Add(u.cfg.FetchTimeout)
 	for _, f := range batch {
 		f.deadline = deadline
 	}
-	u.depart(batch, nil, &done)
+	u.depart(batch, nil, now, &done)
 	done.flush()
 }
 
 // depart sends those of batch that can join no fetch in flight, not to avoid
 // where there is another. It changes the order of batch.
-func (u *Upstream) depart(batch []*Fetch, avoid *fetcher, done *flushers) {
+func (u *Upstream) depart(batch []*Fetch, avoid *fetcher, now time.Time, done *flushers) {
 	leaving := batch[:0]
 	for _, f := range batch {
 		if u.flights.board(f) {
@@ -129,7 +162,7 @@ func (u *Upstream) depart(batch []*Fetch, avoid *fetcher, done *flushers) {
 	for len(leaving) > 0 {
 		shard, group := 0, leaving
 		shard, group, leaving = v.splitFirst(leaving)
-		u.sendGroup(v, shard, group, avoid, done)
+		u.sendGroup(v, shard, group, avoid, now, done)
 	}
 }
 
@@ -154,7 +187,7 @@ func (v *view) shardOf(slot uint16) int {
 	return -1
 }
 
-func (u *Upstream) sendGroup(v *view, shard int, group []*Fetch, avoid *fetcher, done *flushers) {
+func (u *Upstream) sendGroup(v *view, shard int, group []*Fetch, avoid *fetcher, now time.Time, done *flushers) {
 	if shard < 0 {
 		u.askRefresh()
 		for _, f := range group {
@@ -162,12 +195,78 @@ func (u *Upstream) sendGroup(v *view, shard int, group []*Fetch, avoid *fetcher,
 		}
 		return
 	}
-	u.sendTo(choose(v.shards[shard], avoid), group, done)
+	s := v.shards[shard]
+	s.pace.earn(len(group), u.cfg.HedgeBudget)
+	for len(group) > 0 {
+		part := group
+		if u.stuck(now) {
+			part = sameSlot(group)
+		}
+		to := u.pick(s, part[0].Slot, avoid, now)
+		if to == nil {
+			u.refuse(s, group, done)
+			return
+		}
+		part = part[:to.reserve(len(part))]
+		for _, f := range part {
+			f.shard = s
+		}
+		if len(part) > 0 {
+			u.sendTo(to, part, done)
+		}
+		group = group[len(part):]
+	}
+}
+
+// sameSlot moves the fetches of the first one's slot to the front.
+func sameSlot(group []*Fetch) []*Fetch {
+	n := 0
+	for i, f := range group {
+		if f.Slot == group[0].Slot {
+			group[n], group[i] = group[i], group[n]
+			n++
+		}
+	}
+	return group[:n]
+}
+
+// pick is the fetcher for a fetch of a slot of s; nil: none has room.
+func (u *Upstream) pick(s *shard, slot uint16, avoid *fetcher, now time.Time) *fetcher {
+	if u.stuck(now) {
+		return s.keeper(slot, avoid, now)
+	}
+	return s.choose(avoid, now)
+}
+
+// Stick keeps each slot with one fetcher for that long, as long as it can be
+// reached, so that values do not go back and forth between fetchers that load an
+// upload one after the other. It is for the time after a marker.
+func (u *Upstream) Stick(d time.Duration) {
+	until := clock(time.Now().Add(d))
+	for known := u.stuckUntil.Load(); known < until && !u.stuckUntil.CompareAndSwap(known, until); {
+		known = u.stuckUntil.Load()
+	}
+}
+
+func (u *Upstream) stuck(now time.Time) bool {
+	until := u.stuckUntil.Load()
+	return until != 0 && clock(now) < until
+}
+
+// refuse fails fetches that no fetcher of s has room for. They do not wait: what
+// is in flight is all that could be answered in time.
+func (u *Upstream) refuse(s *shard, group []*Fetch, done *flushers) {
+	u.Full.Add(uint64(len(group)))
+	err := fmt.Errorf("each of the %d fetchers of %s has %d fetches unanswered (upstream.max_in_flight): add fetchers, or see why they are slow", len(s.nodes), s.slots, u.cfg.MaxInFlight)
+	for _, f := range group {
+		u.finish(f, nil, err, done)
+	}
 }
 
 // requests are buffers in which a batch's requests are put together.
 var requests = sync.Pool{New: func() any { return new([]byte) }}
 
+// sendTo sends fetches to one that room was reserved of.
 func (u *Upstream) sendTo(to *fetcher, group []*Fetch, done *flushers) {
 	buf := requests.Get().(*[]byte)
 	b := (*buf)[:0]
@@ -182,6 +281,7 @@ func (u *Upstream) sendTo(to *fetcher, group []*Fetch, done *flushers) {
 	if err == nil {
 		return
 	}
+	to.outstanding.Add(int64(-len(group)))
 	for _, f := range group {
 		f.fetcher = to
 		u.failed(f, err, done)
@@ -207,16 +307,15 @@ const maxRedirects = 5
 // shard is tried again too: a connection that was lost says little of the next.
 func (u *Upstream) failed(f *Fetch, err error, done *flushers) {
 	if u.ctx.Err() == nil && f.tries < maxTries && time.Now().Before(f.deadline) {
-		if next := u.next(f); next != nil {
-			u.retry(f, next, done)
+		if next := u.next(f); next != nil && u.retry(f, next, done) {
 			return
 		}
 	}
-	u.finish(f, nil, fetchError(f, err), done)
+	u.finish(f, nil, u.fetchError(f, err), done)
 }
 
 // next is the fetcher to ask after f.fetcher, which it may be; nil: nobody
-// serves the slot any more.
+// serves the slot any more, or has room.
 func (u *Upstream) next(f *Fetch) *fetcher {
 	v := u.view.Load()
 	if v == nil {
@@ -226,23 +325,33 @@ func (u *Upstream) next(f *Fetch) *fetcher {
 	if shard < 0 {
 		return nil
 	}
-	return choose(v.shards[shard], f.fetcher)
+	f.shard = v.shards[shard]
+	return u.pick(f.shard, f.Slot, f.fetcher, time.Now())
 }
 
-func (u *Upstream) retry(f *Fetch, next *fetcher, done *flushers) {
+// retry tells whether next had room.
+func (u *Upstream) retry(f *Fetch, next *fetcher, done *flushers) bool {
+	if next.reserve(1) == 0 {
+		return false
+	}
 	u.Retries.Add(1)
 	f.asking = false
 	u.sendTo(next, []*Fetch{f}, done)
+	return true
 }
 
-func fetchError(f *Fetch, err error) error {
+// fetchError names the fetcher, and the shard if all of it is down.
+func (u *Upstream) fetchError(f *Fetch, err error) error {
+	if s := f.shard; s != nil && len(s.nodes) > 1 && u.ctx.Err() == nil && s.down(time.Now()) {
+		return fmt.Errorf("fetch from %s: %w; none of the %d fetchers of %s can be reached: see that they run", f.fetcher.addr, err, len(s.nodes), s.slots)
+	}
 	return fmt.Errorf("fetch from %s: %w", f.fetcher.addr, err)
 }
 
 // timedOut tells f's owner. Those that joined f later have time left, and are
 // asked for anew: nobody gets another's deadline.
 func (u *Upstream) timedOut(f *Fetch, done *flushers) {
-	err := fetchError(f, fmt.Errorf("no answer within %s", u.cfg.FetchTimeout))
+	err := u.fetchError(f, fmt.Errorf("no answer within %s", u.cfg.FetchTimeout))
 	slow, joiners := f.fetcher, u.flights.land(f)
 	done.add(f.Owner.Done(nil, false, err))
 	now := time.Now()
@@ -256,13 +365,70 @@ func (u *Upstream) timedOut(f *Fetch, done *flushers) {
 	}
 	if len(again) > 0 {
 		u.Retries.Add(1)
-		u.depart(again, slow, done)
+		u.depart(again, slow, now, done)
 	}
 }
 
+// measured learns from a reply how long the fetcher and its shard take. f and r
+// are what it answers, if anybody wants it still. Errors tell nothing: one who
+// refuses is quick.
+func (u *Upstream) measured(from *fetcher, f *Fetch, r *race, reply []byte, took time.Duration, now time.Time) {
+	if reply[0] == '-' {
+		return
+	}
+	from.latency.observe(took, clock(now))
+	switch {
+	case r != nil:
+		from.answered()
+		r.shard.pace.observe(took)
+	case f != nil:
+		from.answered()
+		if f.shard != nil {
+			f.shard.pace.observe(took)
+		}
+	}
+}
+
+// slow learns from a fetch that was given up.
+func (u *Upstream) slow(from *fetcher, f *Fetch, now time.Time) {
+	from.latency.observe(u.cfg.FetchTimeout, clock(now))
+	if f.shard != nil {
+		f.shard.pace.observe(u.cfg.FetchTimeout)
+	}
+}
+
+// ofRace is the fetch that a reply to r ends; nil: it is ended already, or may
+// be by the other, where this reply points elsewhere.
+func (u *Upstream) ofRace(r *race, from *fetcher, reply []byte) *Fetch {
+	if reply[0] == '-' {
+		switch kind, _ := Redirection(reply, from.addr); kind {
+		case Here:
+		case Elsewhere:
+			u.setAside(from, errorText(reply))
+			return r.giveUp()
+		default:
+			u.askRefresh()
+			return r.giveUp()
+		}
+	}
+	f := r.claim()
+	if f != nil && f.fetcher != from {
+		u.HedgesWon.Add(1)
+	}
+	return f
+}
+
+// errorText is an error reply in a message.
+func errorText(reply []byte) string {
+	return clip(string(bytes.TrimSuffix(bytes.TrimPrefix(reply, []byte("-")), []byte("\r\n"))))
+}
+
+// wrongType begins the one error reply that says nothing of its fetcher.
+var wrongType = []byte("-WRONGTYPE ")
+
 // answered gives out a reply, or follows where it points.
 func (u *Upstream) answered(f *Fetch, reply []byte, done *flushers) {
-	if reply[0] == '-' && u.follow(f, reply, done) {
+	if reply[0] == '-' && !bytes.HasPrefix(reply, wrongType) && u.follow(f, reply, done) {
 		return
 	}
 	u.finish(f, reply, nil, done)
@@ -272,26 +438,29 @@ func (u *Upstream) answered(f *Fetch, reply []byte, done *flushers) {
 // the answer.
 func (u *Upstream) follow(f *Fetch, reply []byte, done *flushers) bool {
 	kind, addr := Redirection(reply, f.fetcher.addr)
-	if kind == Here || f.tries > maxRedirects {
+	switch kind {
+	case Here:
+		u.fault(f.fetcher, errorText(reply))
 		return false
-	}
-	if kind == Elsewhere {
-		next := u.next(f)
-		if f.tries >= maxTries || next == nil || next == f.fetcher {
+	case Elsewhere:
+		u.setAside(f.fetcher, errorText(reply))
+		if f.tries >= maxTries {
 			return false
 		}
-		u.retry(f, next, done)
-		return true
-	}
-	if kind == Moved {
+		next := u.next(f)
+		return next != nil && next != f.fetcher && u.retry(f, next, done)
+	case Moved:
 		u.askRefresh()
 	}
+	if f.tries > maxRedirects {
+		return false
+	}
 	to := u.stranger(addr)
-	if to == nil {
+	if to == nil || to.reserve(1) == 0 {
 		return false
 	}
 	u.Redirects.Add(1)
-	f.asking = kind == Ask
+	f.asking, f.shard = kind == Ask, nil
 	u.sendTo(to, []*Fetch{f}, done)
 	return true
 }
@@ -312,167 +481,4 @@ func (u *Upstream) unreachable() error {
 		return fmt.Errorf("%w: %w", ErrUnreachable, u.discoveryErr)
 	}
 	return fmt.Errorf("%w yet: still looking for it", ErrUnreachable)
-}
-
-// fetcherAt returns the fetcher at addr, which may be new.
-func (u *Upstream) fetcherAt(addr string) *fetcher {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.known(addr)
-}
-
-// maxStrangers bounds the fetchers that a redirection named and the topology
-// did not yet; those that it still does not name go with the next refresh.
-const maxStrangers = 64
-
-// stranger is fetcherAt for an address that a redirection named; nil: it named
-// too many already.
-func (u *Upstream) stranger(addr string) *fetcher {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if _, ok := u.fetchers[addr]; !ok && len(u.fetchers) >= u.members+maxStrangers {
-		return nil
-	}
-	return u.known(addr)
-}
-
-// known is fetcherAt under mu.
-func (u *Upstream) known(addr string) *fetcher {
-	if f, ok := u.fetchers[addr]; ok {
-		return f
-	}
-	f := &fetcher{addr: addr}
-	for range max(u.cfg.Connections, 1) {
-		f.conns = append(f.conns, &conn{up: u, fetcher: f})
-	}
-	if u.ctx.Err() != nil {
-		f.leave()
-	}
-	u.fetchers[addr] = f
-	return f
-}
-
-// noticed hears of each connection that failed.
-func (u *Upstream) noticed(addr string, err error) {
-	u.log.Debug("connection to a fetcher failed", "fetcher", addr, "error", err)
-	u.askRefresh()
-}
-
-// askRefresh wants the topology looked at before its time.
-func (u *Upstream) askRefresh() {
-	select {
-	case u.refresh <- struct{}{}:
-	default:
-	}
-}
-
-const (
-	// minRefresh keeps refreshes that failures ask for apart, so that a fleet
-	// in trouble is not asked for its topology by every pod all the time. The
-	// distance doubles, up to the refresh interval, while they find nothing new:
-	// a fetcher that stays dead is reason to look again, not to keep looking.
-	minRefresh = time.Second
-	// refreshJitter is by how much a refresh that was asked for is put off at
-	// most: all pods see the same failure in the same moment.
-	refreshJitter = 200 * time.Millisecond
-	// firstRetry and lastRetry bound the pause after a failed discovery while
-	// no topology is known.
-	firstRetry = 100 * time.Millisecond
-	lastRetry  = 2 * time.Second
-)
-
-// keepTopology finds the store and looks again on a jittered timer, when asked,
-// and after failures.
-func (u *Upstream) keepTopology() {
-	retry, distance := firstRetry, minRefresh
-	changed := u.refreshOnce()
-	close(u.looked)
-	for woken := false; ; changed = u.refreshOnce() {
-		interval := u.cfg.RefreshInterval
-		distance = min(2*distance, interval)
-		if changed || !woken {
-			distance = min(minRefresh, interval)
-		}
-		wait := interval - interval/5 + rand.N(2*interval/5+1)
-		refresh := u.refresh
-		if u.view.Load() == nil {
-			wait, refresh = retry/2+rand.N(retry/2+1), nil
-			retry = min(2*retry, lastRetry)
-		}
-		var ok bool
-		if woken, ok = u.sleep(wait, distance, refresh); !ok {
-			return
-		}
-	}
-}
-
-// sleep waits, at least for distance if woken. Not ok: the end.
-func (u *Upstream) sleep(wait, distance time.Duration, woken <-chan struct{}) (early, ok bool) {
-	earliest := time.Now().Add(distance)
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-u.ctx.Done():
-		return false, false
-	case <-timer.C:
-		return false, true
-	case <-woken:
-	}
-	timer.Reset(max(time.Until(earliest), 0) + rand.N(refreshJitter))
-	select {
-	case <-u.ctx.Done():
-		return true, false
-	case <-timer.C:
-		return true, true
-	}
-}
-
-// refreshOnce tells whether the topology is another than before.
-func (u *Upstream) refreshOnce() (changed bool) {
-	topology, err := u.discovery.Discover(u.ctx)
-	if u.ctx.Err() != nil {
-		return false
-	}
-	u.mu.Lock()
-	before := u.discoveryErr
-	u.discoveryErr = err
-	u.mu.Unlock()
-	if err != nil {
-		u.RefreshErrors.Add(1)
-		if before == nil {
-			u.log.Warn("the store's topology cannot be read; retrying", "error", err)
-		}
-		return false
-	}
-	u.Refreshes.Add(1)
-	old := u.view.Load()
-	if before != nil || old == nil {
-		u.log.Info("found the store", "kind", topology.Kind.String(),
-			"shards", len(topology.Shards), "fetchers", len(topology.Nodes()), "version", topology.Version)
-	}
-	u.install(topology)
-	return old == nil || !old.topology.Equal(topology)
-}
-
-// install makes topology the one in use, and lets go of the fetchers that it
-// does not name.
-func (u *Upstream) install(topology *Topology) {
-	v := &view{topology: topology, shards: make([][]*fetcher, len(topology.Shards)), at: time.Now()}
-	stays := make(map[string]bool)
-	for i, shard := range topology.Shards {
-		for _, addr := range shard.Nodes {
-			v.shards[i] = append(v.shards[i], u.fetcherAt(addr))
-			stays[addr] = true
-		}
-	}
-	u.view.Store(v)
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.members = len(stays)
-	for addr, f := range u.fetchers {
-		if !stays[addr] {
-			delete(u.fetchers, addr)
-			f.leave()
-		}
-	}
 }

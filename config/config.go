@@ -13,8 +13,10 @@ type Config struct {
 	Announce     string        `mapstructure:"announce"` // host:port, or empty
 	Upstream     Upstream      `mapstructure:"upstream"`
 	Cache        Cache         `mapstructure:"cache"`
+	Invalidation Invalidation  `mapstructure:"invalidation"`
 	Limits       Limits        `mapstructure:"limits"`
 	Admin        Admin         `mapstructure:"admin"`
+	Metrics      Metrics       `mapstructure:"metrics"`
 	Log          Log           `mapstructure:"log"`
 	DrainTimeout time.Duration `mapstructure:"drain_timeout"`
 
@@ -95,11 +97,6 @@ type Limits struct {
 	MaxRequestBytes Bytes `mapstructure:"max_request_bytes"`
 	MaxOutputBytes  Bytes `mapstructure:"max_output_bytes"`
 	MaxInFlight     int   `mapstructure:"max_in_flight"`
-}
-
-// Admin is the HTTP side: metrics, health, profiles.
-type Admin struct {
-	Address string `mapstructure:"address"` // host:port; empty: switched off
 }
 
 // Default returns the configuration in which every option has its default.

@@ -75,11 +75,16 @@ func HelpText() string {
 }
 
 func writeHelp(out *strings.Builder, o Option) {
-	fmt.Fprintf(out, "\n  %s  (%s", o.Key, o.Variable())
+	others := "(" + o.Variable()
 	if o.Flag != "" {
-		fmt.Fprintf(out, ", --%s", o.Flag)
+		others += ", --" + o.Flag
 	}
-	out.WriteString(")\n")
+	others += ")"
+	between := "  "
+	if len(between)+len(o.Key)+len(between)+len(others) > helpWidth {
+		between = "\n  "
+	}
+	fmt.Fprintf(out, "\n  %s%s%s\n", o.Key, between, others)
 	value := o.Default
 	if value == "" {
 		value = "empty"

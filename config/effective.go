@@ -123,6 +123,10 @@ func (c *Config) comment(o Option, memory Memory) string {
 		if c.Cache.MaxBytes == 0 {
 			notes = append(notes, fmt.Sprintf("%d here, %d %% of %s", memory.Bytes/100*cacheShare, cacheShare, memory.Source))
 		}
+	case "admin.token_file":
+		if c.Admin.token != nil {
+			notes = append(notes, "token "+mask)
+		}
 	case "auth.password_file":
 		if c.Auth.password != nil {
 			notes = append(notes, "password "+mask)

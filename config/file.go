@@ -134,21 +134,28 @@ func (r *fileReader) value(o Option, name, node *yaml.Node) {
 }
 
 func (r *fileReader) list(o Option, node *yaml.Node) {
-	if node.Kind != yaml.SequenceNode {
-		r.wrongShape(o.Key, node, "a list, each element "+o.Form.Accepted)
-		return
+	if elements, ok := r.scalars(o.Key, o, node); ok {
+		r.found.values[o.Key] = elements
 	}
-	elements := make([]string, 0, len(node.Content))
+}
+
+// scalars reads a list of plain values, which key names in messages.
+func (r *fileReader) scalars(key string, o Option, node *yaml.Node) (elements []string, ok bool) {
+	if node.Kind != yaml.SequenceNode {
+		r.wrongShape(key, node, "a list, each element "+o.Form.Accepted)
+		return nil, false
+	}
+	elements = make([]string, 0, len(node.Content))
 	for i, e := range node.Content {
-		key := fmt.Sprintf("%s[%d]", o.Key, i)
+		part := fmt.Sprintf("%s[%d]", key, i)
 		if e = target(e); e.Kind != yaml.ScalarNode || isNull(e) {
-			r.wrongShape(key, e, o.Form.Accepted)
-			return
+			r.wrongShape(part, e, o.Form.Accepted)
+			return nil, false
 		}
 		elements = append(elements, e.Value)
-		r.found.origins[key] = r.origin(e.Line)
+		r.found.origins[part] = r.origin(e.Line)
 	}
-	r.found.values[o.Key] = elements
+	return elements, true
 }
 
 func (r *fileReader) sections(o Option, node *yaml.Node) {
@@ -195,6 +202,10 @@ func (r *fileReader) elementPairs(element, prefix string, node *yaml.Node, secti
 		o, found := r.option(key)
 		inner := r.below(key + ".")
 		switch {
+		case found && o.Form.List:
+			if list, ok := r.scalars(full, o, value); ok {
+				section[key] = list
+			}
 		case found && (value.Kind != yaml.ScalarNode || isNull(value)):
 			r.wrongShape(full, value, o.Form.Accepted)
 		case found:

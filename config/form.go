@@ -189,6 +189,18 @@ func formatValue(value any) string {
 			addresses[i] = l.Address
 		}
 		return strings.Join(addresses, ",")
+	case []Marker:
+		keys := make([]string, len(v))
+		for i, m := range v {
+			keys[i] = m.Key
+		}
+		return strings.Join(keys, ",")
+	case []Topic:
+		names := make([]string, len(v))
+		for i, t := range v {
+			names[i] = t.Name
+		}
+		return strings.Join(names, ",")
 	default:
 		return fmt.Sprint(v)
 	}

@@ -56,7 +56,8 @@ const (
 // for each caller, who may keep it.
 func Options() []Option {
 	groups := [][]Option{
-		listenerOptions(), authOptions(), modeOptions(), upstreamOptions(), cacheOptions(), limitOptions(), processOptions(),
+		listenerOptions(), authOptions(), modeOptions(), upstreamOptions(), cacheOptions(), invalidationOptions(),
+		limitOptions(), adminOptions(), processOptions(),
 	}
 	var all []Option
 	for _, g := range groups {
@@ -268,11 +269,6 @@ func limitOptions() []Option {
 
 func processOptions() []Option {
 	return []Option{
-		{
-			Key: "admin.address", Default: "127.0.0.1:9190", Flag: "admin",
-			Form:    checked("address", acceptedAdmin, checkAdmin),
-			Meaning: "Where /metrics, /healthz, /readyz, /version and /debug/pprof are served; any interface may be named, so that it can be scraped",
-		},
 		{
 			Key: "log.level", Default: "info", Flag: "log-level", Reloadable: true,
 			Form:    choice("debug", "info", "warn", "error"),

@@ -67,7 +67,7 @@ func (o Option) readSections(sections []map[string]any) (any, []fault) {
 		}
 		list[i] = nest(values)
 	}
-	if len(sections) == 0 {
+	if len(sections) == 0 && !o.Form.Empty {
 		faults = append(faults, o.emptyList())
 	}
 	return list, faults

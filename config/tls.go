@@ -11,8 +11,8 @@ import (
 // about 200 KiB.
 const maxPEMBytes = 4 << 20
 
-// Client is the configuration of upstream connections, or nil where TLS is not
-// enabled. Each call reads the files again, so a caller that dials anew sees
+// Client is the configuration of connections to the store, or to Kafka, or nil
+// where TLS is not enabled. Each call reads the files again, so a caller that dials anew sees
 // renewed certificates. ServerName is empty unless configured: the caller sets
 // the host it dials.
 func (t TLS) Client() (*tls.Config, error) {
@@ -21,11 +21,11 @@ func (t TLS) Client() (*tls.Config, error) {
 	}
 	roots, err := t.roots()
 	if err != nil {
-		return nil, fmt.Errorf("upstream.tls.ca_file: %w", err)
+		return nil, fmt.Errorf("tls.ca_file: %w", err)
 	}
 	certificates, err := t.certificates()
 	if err != nil {
-		return nil, fmt.Errorf("upstream.tls.cert_file: %w", err)
+		return nil, fmt.Errorf("tls.cert_file: %w", err)
 	}
 	return &tls.Config{
 		MinVersion:   tls.VersionTLS12,

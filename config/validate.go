@@ -15,9 +15,11 @@ func (l *loader) validate() {
 	l.checkListenerTLS()
 	l.checkAuth()
 	l.checkAdmin()
+	l.checkAdminToken()
 	l.checkUpstreamAddresses()
-	l.checkTLS()
+	l.checkTLS("upstream.tls", l.config.Upstream.TLS)
 	l.checkPassword()
+	l.checkInvalidation()
 	l.checkOrder("cache.negative_max_age", "cache.max_age")
 	l.checkOrder("limits.max_bulk_bytes", "limits.max_request_bytes")
 	l.checkOrder("limits.max_inline_bytes", "limits.max_request_bytes")
@@ -75,37 +77,36 @@ func (l *loader) listenerAt(address string) int {
 	})
 }
 
-func (l *loader) checkTLS() {
-	tls := l.config.Upstream.TLS
+func (l *loader) checkTLS(section string, tls TLS) {
 	if !tls.Enabled {
-		l.checkUnusedTLS()
+		l.checkUnusedTLS(section)
 		return
 	}
 	if tls.CertFile != "" && tls.KeyFile == "" {
-		l.add("upstream.tls.cert_file", "a certificate without its key; accepted: upstream.tls.key_file beside it, or neither")
+		l.add(section+".cert_file", "a certificate without its key; accepted: "+section+".key_file beside it, or neither")
 		return
 	}
 	if tls.KeyFile != "" && tls.CertFile == "" {
-		l.add("upstream.tls.key_file", "a key without its certificate; accepted: upstream.tls.cert_file beside it, or neither")
+		l.add(section+".key_file", "a key without its certificate; accepted: "+section+".cert_file beside it, or neither")
 		return
 	}
 	if _, err := tls.roots(); err != nil {
-		l.add("upstream.tls.ca_file", err.Error()+"; accepted: a readable file of PEM certificates, or empty for the system's")
+		l.add(section+".ca_file", err.Error()+"; accepted: a readable file of PEM certificates, or empty for the system's")
 	}
 	if _, err := tls.certificates(); err != nil {
-		l.add("upstream.tls.cert_file", err.Error()+"; accepted: readable PEM files of a certificate and its key")
+		l.add(section+".cert_file", err.Error()+"; accepted: readable PEM files of a certificate and its key")
 	}
 }
 
 // checkUnusedTLS keeps someone who configured TLS from running without it.
-func (l *loader) checkUnusedTLS() {
-	if l.faulty["upstream.tls.enabled"] {
+func (l *loader) checkUnusedTLS(section string) {
+	if l.faulty[section+".enabled"] {
 		return
 	}
 	for _, name := range []string{"ca_file", "cert_file", "key_file", "server_name"} {
-		key := "upstream.tls." + name
+		key := section + "." + name
 		if l.config.text(key) != "" {
-			l.add(key, "has no effect while upstream.tls.enabled is false; accepted: upstream.tls.enabled true beside it, or empty")
+			l.add(key, "has no effect while "+section+".enabled is false; accepted: "+section+".enabled true beside it, or empty")
 		}
 	}
 }

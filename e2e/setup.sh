@@ -157,6 +157,19 @@ build_java() {
 		dependency:copy-dependencies compiler:compile
 }
 
+# install_kafka puts a broker's jars into a folder of the cache.
+install_kafka() {
+	local target=$cache/kafka
+	if cmp -s kafka/pom.xml "$target/pom.xml"; then
+		say "Kafka is there"
+		return
+	fi
+	say "fetching Kafka"
+	rm -rf "$target"
+	mvn --quiet --batch-mode --file kafka/pom.xml -De2e.build="$target" dependency:copy-dependencies
+	cp kafka/pom.xml "$target/pom.xml" # last: marks it complete
+}
+
 fetch_dataset() {
 	if check_dataset; then
 		say "the data set is there"
@@ -184,5 +197,6 @@ install_node_libraries
 for language in c go java rust; do
 	build_driver "$language"
 done
+install_kafka
 fetch_dataset
 say "done"

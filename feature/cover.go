@@ -25,13 +25,14 @@ type Names interface {
 // NewCover makes a Cover of items: each the name of a feature, the field in
 // which the store keeps it, or a pattern of these, in which * is any text, ? any
 // byte and [a-z] a range; "*" alone is every feature. Patterns of names need
-// names, which may be nil.
+// names, which may be nil. Names that are a [Catalogue] also tell the fields of
+// the names among the items; without, they are taken to be hashed.
 func NewCover(items []string, names Names) (*Cover, error) {
 	c := &Cover{items: items, exact: make(map[string]struct{}), names: names}
 	for _, item := range items {
 		if !strings.ContainsAny(item, `*?[\`) {
 			c.exact[item] = struct{}{}
-			c.exact[ID(item)] = struct{}{}
+			c.exact[fieldOf(item, names)] = struct{}{}
 			continue
 		}
 		if _, err := path.Match(item, ""); err != nil {
@@ -40,6 +41,14 @@ func NewCover(items []string, names Names) (*Cover, error) {
 		c.patterns = append(c.patterns, slashless(item))
 	}
 	return c, nil
+}
+
+// fieldOf is the field of a name, by the scheme of names where they have one.
+func fieldOf(name string, names Names) string {
+	if scheme, ok := names.(interface{ Field(name string) string }); ok {
+		return scheme.Field(name)
+	}
+	return ID(name)
 }
 
 // slashless makes of "/" a byte like any other, which it is not to path.Match:

@@ -54,13 +54,16 @@ type client struct {
 
 	buf        []byte // what was read: requests from start to end
 	start, end int
-	now        cache.Tick       // of the read at hand
-	reply      []byte           // complete replies that were not sent yet
-	fetches    []*cluster.Fetch // misses that were not sent yet
-	wire       []byte           // scratch: a projection in canonical form
-	keys       [][]byte         // scratch: keys of a command
-	reads      uint             // reads so far
-	narrow     int              // reads in a row that a wide buffer was too wide for
+	now        cache.Tick        // of the read at hand
+	reply      []byte            // complete replies that were not sent yet
+	fetches    []*cluster.Fetch  // misses that were not sent yet
+	wire       []byte            // scratch: a projection in canonical form
+	keys       [][]byte          // scratch: keys of a command
+	reads      uint              // reads so far
+	narrow     int               // reads in a row that a wide buffer was too wide for
+	number     int               // of the connection, from the first on
+	tallied    *cache.Projection // of the last hits
+	hits       int               // of it that it was not told of
 
 	looping   bool          // the reader is the poll's goroutine: nothing may wait
 	lingering chan struct{} // not nil: what comes is dropped; closed at the end of it
@@ -83,7 +86,9 @@ type client struct {
 	// direct: bypass found no reason why reads should not be answered from the
 	// cache. Everything but a read, and a read past the cache, sets it anew.
 	direct bool
-	pipe   *tunnel // not nil: everything goes there as it is
+	// off is the server's, as it was when the read at hand began.
+	off  bool
+	pipe *tunnel // not nil: everything goes there as it is
 	// subscribed is where a client that speaks version 2 has subscriptions: it
 	// may ask for nothing else meanwhile.
 	subscribed *tunnel
@@ -199,8 +204,13 @@ func (c *client) handle() error {
 	}
 	before := c.counts.hits()
 	c.now = c.server.clock.Now()
+	if off := c.server.off.Load(); off != c.off {
+		c.off = off
+		c.direct = c.bypass() == bypassNot
+	}
 	c.session.Note(nil, c.server.clock.Time(c.now))
 	handled, err := c.requests()
+	c.tellTally()
 	if flushed := c.flush(); err == nil {
 		err = flushed
 	}

@@ -18,12 +18,13 @@ const (
 	fieldHit      = iota // a value from the cache
 	fieldNegative        // "there is none" from the cache
 	fieldStale           // held, but no longer fresh: fetched
+	fieldStaleHit        // held, stale by a marker, and served all the same
 	fieldMiss            // not held: fetched
 	fieldBypass          // of a read that went past the cache
 	fieldResults
 )
 
-var fieldNames = [fieldResults]string{"hit", "negative_hit", "stale", "miss", "bypass"}
+var fieldNames = [fieldResults]string{"hit", "negative_hit", "stale", "stale_hit", "miss", "bypass"}
 
 // counts are one connection's. Its reader alone adds to them, so that no two
 // cores share their cache line; they are added up when somebody asks.
@@ -44,11 +45,16 @@ func (c *counts) command(single bool) *[outcomes]atomic.Uint64 {
 // add is Add for a counter that only one goroutine writes.
 func add(counter *atomic.Uint64, n int) { counter.Store(counter.Load() + uint64(n)) }
 
-func (c *counts) hit(single bool, fields, negatives int) {
+// hit counts a read answered from the cache whole: so many fields, of which so
+// many are fresh nils, and so many stale.
+func (c *counts) hit(single bool, fields, negatives, stale int) {
 	add(&c.command(single)[outcomeHit], 1)
-	add(&c.fields[fieldHit], fields-negatives)
+	add(&c.fields[fieldHit], fields-negatives-stale)
 	if negatives > 0 {
 		add(&c.fields[fieldNegative], negatives)
+	}
+	if stale > 0 {
+		add(&c.fields[fieldStaleHit], stale)
 	}
 }
 

@@ -20,15 +20,37 @@ func (c *client) read(entity []byte, p *cache.Projection, single bool, raw []byt
 		}
 	}
 	found := c.server.cache.Lookup(entity, p, c.now)
+	stale := 0
 	if !found.Complete {
-		return c.miss(entity, p, single, found)
+		var ok bool
+		if stale, ok = c.revalidate(entity, p, &found); !ok {
+			return c.miss(entity, p, single, found)
+		}
 	}
 	if !single {
 		c.reply = append(c.reply, p.Header...)
 	}
 	c.reply = found.Append(c.reply, c.session.Proto)
-	c.counts.hit(single, p.Len(), found.Negatives)
+	c.counts.hit(single, p.Len(), found.Negatives, stale)
+	c.tally(p)
 	return nil
+}
+
+// tally counts a hit of p. One after the other of the same projection are told
+// together.
+func (c *client) tally(p *cache.Projection) {
+	if p != c.tallied {
+		c.tellTally()
+		c.tallied = p
+	}
+	c.hits++
+}
+
+func (c *client) tellTally() {
+	if c.hits > 0 {
+		c.tallied.CountHits(c.hits, c.number)
+		c.hits = 0
+	}
 }
 
 // readNew answers an HMGET or HGET whose projection this connection did not
@@ -92,7 +114,7 @@ func (c *client) bypass() bypassReason {
 		return bypassCanned
 	case !c.session.Authenticated():
 		return bypassNoAuth
-	case c.server.cfg.Off:
+	case c.off:
 		return bypassMode
 	case c.stranger:
 		return bypassUser

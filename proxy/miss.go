@@ -52,7 +52,7 @@ func (c *client) miss(entity []byte, p *cache.Projection, single bool, found cac
 		Request: m.request,
 		Owner:   m,
 		Began:   int64(c.now),
-		After:   int64(c.server.cache.InvalidatedAt(m.entity, p)),
+		After:   int64(c.server.cache.InvalidatedAt(m.entity, p, m.missing, c.now)),
 	}
 	slot, err := c.replies.reserve(c.reply)
 	c.reply = c.reply[:0]
@@ -63,6 +63,8 @@ func (c *client) miss(entity []byte, p *cache.Projection, single bool, found cac
 	c.fetching.Add(1)
 	c.fetches = append(c.fetches, &m.fetch)
 	c.counts.miss(single, m.countFound(), len(m.missing), stale)
+	p.CountMiss(m.missing)
+	c.server.cache.NoteServed(&m.found, c.now)
 	return nil
 }
 
@@ -86,9 +88,13 @@ func (m *miss) countFound() (f foundFields) {
 func (m *miss) Done(reply []byte, joined bool, err error) cluster.Flusher {
 	c := m.client
 	s := c.server
-	var ok bool
+	var ok, rescued bool
 	m.ends, ok = resp.BulkArray(reply, len(m.missing), m.ends[:0])
+	if failed(reply, ok, err) {
+		m.out, rescued = m.answerStale(m.out[:0])
+	}
 	switch {
+	case rescued:
 	case err != nil:
 		m.out = resp.AppendError(m.out[:0], "ERR fsproxy: "+err.Error())
 	case ok:
@@ -104,7 +110,7 @@ func (m *miss) Done(reply []byte, joined bool, err error) cluster.Flusher {
 	default:
 		m.out = resp.AppendError(m.out[:0], "ERR fsproxy: the store's reply to HMGET is not an array of the length asked")
 	}
-	if !ok {
+	if !ok && !rescued {
 		s.fetchErrors.Add(1)
 	}
 	if m.found.Any() {

@@ -31,7 +31,7 @@ type Config struct {
 	FetchTimeout   time.Duration // of the upstream: how long a reply may be owed
 	WriteSettle    time.Duration // see cache.Invalidate
 	DrainTimeout   time.Duration // for what is in flight when the process is to stop
-	Off            bool          // every read is forwarded
+	Off            bool          // every read is forwarded; SetOff changes it
 	Announce       string        // where cluster clients are told to find the proxy; "": where they did
 	TunnelIdle     time.Duration // how long a tunnel without state may go unused
 	Auth           Auth          // who may connect
@@ -51,6 +51,7 @@ type Server struct {
 	canned   []byte // what every read is answered with; nil: as it should be
 
 	draining  atomic.Bool
+	off       atomic.Bool    // every read is forwarded
 	listeners sync.WaitGroup // their goroutines
 	serving   sync.WaitGroup // the clients
 	polling   sync.WaitGroup // the polls' goroutines
@@ -62,6 +63,7 @@ type Server struct {
 	closed  Stats // counts of connections that ended
 
 	accepted, refused, outputLimit, protocolErrors, fetchErrors, authFailures atomic.Uint64
+	staleOnError                                                              atomic.Uint64 // values
 	other                                                                     otherCommands
 }
 
@@ -72,6 +74,7 @@ func New(cfg Config, c *cache.Cache, up *cluster.Upstream, clock *cache.Clock) *
 		clients: make(map[*client]struct{}),
 		latency: newLatency(), verdicts: newVerdicts(),
 	}
+	s.off.Store(cfg.Off)
 	s.sessions = session.NewServer(session.Config{
 		KeySlot:    cluster.Slot,
 		Version:    s.storeVersion,
@@ -84,6 +87,10 @@ func New(cfg Config, c *cache.Cache, up *cluster.Upstream, clock *cache.Clock) *
 	})
 	return s
 }
+
+// SetOff says whether every read is forwarded. Connections stay as they are, and
+// heed it from the next that they read.
+func (s *Server) SetOff(off bool) { s.off.Store(off) }
 
 // storeVersion is what the store says of itself; "" until it was asked.
 func (s *Server) storeVersion() string {
@@ -238,6 +245,7 @@ func turnDown(nc net.Conn) {
 func (s *Server) newClient(nc net.Conn) *client {
 	c := &client{
 		server:  s,
+		number:  int(s.accepted.Load()),
 		remote:  addressText(nc.RemoteAddr(), nc.LocalAddr()),
 		parser:  resp.NewParser(s.cfg.Limits),
 		buf:     make([]byte, readBuffer),
@@ -251,6 +259,7 @@ func (s *Server) newClient(nc net.Conn) *client {
 	c.replies = newReplies(c.out, s.cfg.MaxOutputBytes)
 	c.session = s.sessions.Open(c.remote, local, c.out.Abort)
 	c.parser.Stranger(!c.session.Authenticated())
+	c.off = s.off.Load()
 	c.direct = c.bypass() == bypassNot
 	return c
 }

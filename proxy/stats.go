@@ -20,6 +20,7 @@ type Stats struct {
 	ProtocolErrors    uint64 // malformed requests
 	FetchErrors       uint64 // reads answered with an error
 	AuthFailures      uint64 // attempts to authenticate that were refused
+	StaleOnError      uint64 // stale values served because their fetch failed
 	Other             []CommandCount
 }
 
@@ -43,6 +44,7 @@ func (s *Server) Stats() Stats {
 	sum.Accepted, sum.Refused = s.accepted.Load(), s.refused.Load()
 	sum.OutputLimit, sum.ProtocolErrors = s.outputLimit.Load(), s.protocolErrors.Load()
 	sum.FetchErrors, sum.AuthFailures = s.fetchErrors.Load(), s.authFailures.Load()
+	sum.StaleOnError = s.staleOnError.Load()
 	sum.Other = s.other.list()
 	return sum
 }
@@ -63,6 +65,12 @@ func (s *Stats) FieldResults(yield func(result string, count uint64)) {
 	for i, name := range fieldNames {
 		yield(name, s.Fields[i])
 	}
+}
+
+// StaleServed calls yield with each reason for which stale values were served.
+func (s *Stats) StaleServed(yield func(reason string, count uint64)) {
+	yield("revalidate", s.Fields[fieldStaleHit])
+	yield("error", s.StaleOnError)
 }
 
 // Bypasses calls yield with each reason for which reads went past the cache.

@@ -177,7 +177,8 @@ func (c *client) answerHeld(reads []heldRead) bool {
 			c.reply = append(c.reply, r.projection.Header...)
 		}
 		c.reply = found[i].Append(c.reply, c.session.Proto)
-		c.counts.hit(r.single, r.projection.Len(), found[i].Negatives)
+		c.counts.hit(r.single, r.projection.Len(), found[i].Negatives, 0)
+		c.tally(r.projection)
 	}
 	return true
 }

@@ -27,6 +27,7 @@ type sidecar struct {
 	upstream *cluster.Upstream
 	proxy    *proxy.Server
 	admin    *admin.Server
+	mode     *modeSwitch
 
 	listeners     []net.Listener
 	adminListener net.Listener // nil: switched off
@@ -117,9 +118,13 @@ func (s *sidecar) assemble() error {
 		FetchTimeout: cfg.Upstream.FetchTimeout, WriteSettle: cfg.Cache.WriteSettle, DrainTimeout: cfg.DrainTimeout,
 		Off: cfg.Mode == config.ModeOff, Announce: cfg.Announce, TunnelIdle: cfg.Upstream.TunnelIdleTimeout, Auth: proxyAuth(cfg.Auth), Log: s.log,
 	}, s.cache, s.upstream, s.clock)
+	s.mode = newModeSwitch(s.proxy, cfg.Mode)
 	build := readBuild()
-	s.admin = admin.New(admin.Build{Version: build.Version, Commit: build.Commit, Go: build.Go},
-		admin.Sources{Cache: s.cache, Upstream: s.upstream, Proxy: s.proxy}, s.log)
+	s.admin = admin.New(admin.Build{Version: build.Version, Commit: build.Commit, Go: build.Go}, admin.Sources{
+		Cache: s.cache, Upstream: s.upstream, Proxy: s.proxy, Clock: s.clock,
+		Config: func() *config.Config { return s.cfg },
+		Mode:   s.mode.get, SetMode: s.mode.set,
+	}, s.log)
 	return nil
 }
 

@@ -1,0 +1,94 @@
+package api
+
+import "time"
+
+// Health is the verdict on a process, for a person's first look. It takes no
+// Pod out of service: readiness is another thing.
+type Health string
+
+// The verdicts.
+const (
+	HealthOK       Health = "ok"
+	HealthDegraded Health = "degraded" // clients are served; something wants to be looked at
+	HealthFailing  Health = "failing"  // clients get errors, or are about to
+)
+
+// Problem is one reason for a verdict other than ok.
+type Problem struct {
+	Health Health `json:"health"` // the verdict that it alone would give
+	What   string `json:"what"`
+	Do     string `json:"do"` // what to do about it
+}
+
+// Build is what runs.
+type Build struct {
+	Version string `json:"version"`
+	Commit  string `json:"commit"`
+	Go      string `json:"go"`
+}
+
+// Status is what a process is, and how it is.
+type Status struct {
+	Health        Health      `json:"health"`
+	Problems      []Problem   `json:"problems"` // worst first
+	Mode          string      `json:"mode"`     // off, dry-run or live
+	Ready         bool        `json:"ready"`
+	Build         Build       `json:"build"`
+	Host          string      `json:"host"` // the machine's or Pod's name
+	Started       time.Time   `json:"started"`
+	UptimeSeconds float64     `json:"uptime_seconds"`
+	Store         Store       `json:"store"`
+	Totals        Totals      `json:"totals"`
+	Now           Sample      `json:"now"` // the last second
+	Memory        Memory      `json:"memory"`
+	Connections   Connections `json:"connections"`
+	Reload        Reload      `json:"reload"`
+}
+
+// Store is what stands behind the proxy, in short.
+type Store struct {
+	Kind       string  `json:"kind"`    // "" until it was found
+	Version    string  `json:"version"` // of Redis, as it says itself
+	Fetchers   int     `json:"fetchers"`
+	AgeSeconds float64 `json:"age_seconds"` // of the topology in use
+}
+
+// Totals are counts since the start.
+type Totals struct {
+	Reads         map[string]uint64 `json:"reads"`  // HMGET and HGET: hit, mixed, miss, bypass
+	Fields        map[string]uint64 `json:"fields"` // hit, negative_hit, stale, miss, bypass
+	ReadErrors    uint64            `json:"read_errors"`
+	HitRate       *float64          `json:"hit_rate,omitempty"` // of fields, 0 to 1
+	ReadsAvoided  uint64            `json:"reads_avoided"`      // reads that the store was spared
+	FieldsAvoided uint64            `json:"fields_avoided"`
+	Fetches       uint64            `json:"fetches"`
+	CPUSeconds    float64           `json:"cpu_seconds"`
+	BytesIn       uint64            `json:"received_bytes"`
+	BytesOut      uint64            `json:"sent_bytes"`
+	Evictions     uint64            `json:"evictions"`
+}
+
+// Memory is what is held, in bytes.
+type Memory struct {
+	Cache     int64  `json:"cache_bytes"`
+	CacheMax  int64  `json:"cache_max_bytes"`
+	Rows      int64  `json:"rows"`
+	Values    int64  `json:"values"`
+	Resident  int64  `json:"resident_bytes,omitempty"` // of the process; absent where the system does not tell
+	Limit     int64  `json:"limit_bytes"`
+	LimitFrom string `json:"limit_from"` // what sets the limit
+}
+
+// Connections are those of clients.
+type Connections struct {
+	Open     int    `json:"open"`
+	Accepted uint64 `json:"accepted"`
+	Refused  uint64 `json:"refused"`
+}
+
+// Access is what the caller may do.
+type Access struct {
+	Change bool   `json:"change"`
+	Reason string `json:"reason,omitempty"` // why not, and what to do
+	Token  bool   `json:"token"`            // one is configured
+}

@@ -1,0 +1,131 @@
+package admin
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/fsproxy/fsproxy/admin/api"
+	"github.com/fsproxy/fsproxy/cluster"
+	"github.com/fsproxy/fsproxy/invalidation"
+)
+
+const (
+	// judgedOver is how many samples, of a second each, count for a verdict on
+	// errors: long enough for a glance, short enough to show that it is over.
+	judgedOver = 60
+	// failingErrors is the share of reads that end in errors at which clients
+	// are failing rather than unlucky.
+	failingErrors = 0.01
+	// oldTopology is how many refreshes may be missed before the topology is old.
+	oldTopology = 3
+	// crowdedMemory is the share of the memory limit past which the process is
+	// near its end.
+	crowdedMemory = 0.95
+)
+
+// judge gives the verdict on a status and the reasons for it, worst first.
+func (s *Server) judge(status *api.Status) (api.Health, []api.Problem) {
+	problems := []api.Problem{}
+	for _, find := range []func(*api.Status) []api.Problem{s.judgeReady, s.judgeStore, s.judgeReads, s.judgeSources, s.judgeMemory, s.judgeReload} {
+		problems = append(problems, find(status)...)
+	}
+	slices.SortStableFunc(problems, func(a, b api.Problem) int { return badness(b.Health) - badness(a.Health) })
+	if len(problems) == 0 {
+		return api.HealthOK, problems
+	}
+	return problems[0].Health, problems
+}
+
+func badness(h api.Health) int {
+	return slices.Index([]api.Health{api.HealthOK, api.HealthDegraded, api.HealthFailing}, h)
+}
+
+func (s *Server) judgeReady(status *api.Status) []api.Problem {
+	if status.Ready {
+		return nil
+	}
+	return []api.Problem{{Health: api.HealthDegraded, What: "not taking clients: starting or stopping", Do: "wait; if it stays so, look at the log"}}
+}
+
+func (s *Server) judgeStore(*api.Status) []api.Problem {
+	t, age := s.sources.Upstream.Topology()
+	if t == nil {
+		return []api.Problem{{
+			Health: api.HealthFailing, What: "the store was not found yet: what is not held is answered with an error",
+			Do: "check upstream.addresses, upstream.discovery, credentials and the network; the log says why",
+		}}
+	}
+	var problems []api.Problem
+	if covered := t.Covered(); covered < cluster.Slots {
+		problems = append(problems, api.Problem{
+			Health: api.HealthFailing, What: fmt.Sprintf("no fetcher serves %d of %d slots", cluster.Slots-covered, cluster.Slots),
+			Do: "mend the cluster, or the RCM's topology",
+		})
+	}
+	if bound := oldTopology * s.sources.Config().Upstream.RefreshInterval; age > bound {
+		problems = append(problems, api.Problem{
+			Health: api.HealthDegraded, What: fmt.Sprintf("the topology is %v old: it cannot be read again", age.Round(time.Second)),
+			Do: "look at the RCM, or the nodes in upstream.addresses; the last topology stays in use",
+		})
+	}
+	return problems
+}
+
+// judgeReads looks at the last minute.
+func (s *Server) judgeReads(*api.Status) []api.Problem {
+	reads, errors := 0.0, 0.0
+	for _, sample := range s.history.last(judgedOver) {
+		reads += sample.Reads
+		errors += sample.Errors
+	}
+	if errors == 0 {
+		return nil
+	}
+	p := api.Problem{
+		Health: api.HealthDegraded, What: fmt.Sprintf("%.0f of %.0f reads in the last minute were answered with an error", errors, max(reads, errors)),
+		Do: "look at the fetchers: errors and time-outs name the one",
+	}
+	if errors > failingErrors*reads {
+		p.Health = api.HealthFailing
+	}
+	return []api.Problem{p}
+}
+
+func (s *Server) judgeSources(*api.Status) []api.Problem {
+	var problems []api.Problem
+	for _, source := range s.sources.statuses() {
+		if source.State == string(invalidation.StateTrusted) {
+			continue
+		}
+		what := fmt.Sprintf("source %s (%s) is %s", source.Name, source.Kind, source.State)
+		if source.Suspended {
+			what += ": what it covers is fetched each time"
+		}
+		if source.Error != "" {
+			what += ": " + source.Error
+		}
+		problems = append(problems, api.Problem{Health: api.HealthDegraded, What: what, Do: "see that it runs and can be reached; it is trusted again by itself"})
+	}
+	return problems
+}
+
+func (s *Server) judgeMemory(status *api.Status) []api.Problem {
+	if float64(status.Memory.Resident) < crowdedMemory*float64(status.Memory.Limit) {
+		return nil
+	}
+	return []api.Problem{{
+		Health: api.HealthDegraded, What: fmt.Sprintf("the process occupies more than %.0f %% of its memory limit", 100*crowdedMemory),
+		Do: "lower cache.max_bytes or raise the container's limit",
+	}}
+}
+
+func (s *Server) judgeReload(status *api.Status) []api.Problem {
+	if status.Reload.OK {
+		return nil
+	}
+	return []api.Problem{{
+		Health: api.HealthDegraded, What: "the configuration file was not taken over: " + status.Reload.Error,
+		Do: "mend the file; the old configuration stays in force",
+	}}
+}

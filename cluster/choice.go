@@ -1,0 +1,237 @@
+package cluster
+
+import (
+	"math"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+)
+
+// The choice of a fetcher. Two are drawn by chance, and the fetch goes to the
+// one that costs less ("the power of two choices", Mitzenmacher 2001). The cost
+// of a fetcher is its recent latency times the fetches that it would have
+// outstanding, as in the Peak EWMA balancers of Finagle and Linkerd. Where those
+// take the cheaper of the two every time, here the chance of each goes by the
+// inverse square of its cost: equals whose averages differ by noise get the same
+// share all the time, and one that is ten times as slow gets a hundredth of what
+// its equals get, which is enough to notice that it has recovered.
+
+const (
+	// latencyFloor is added to each latency: differences below it are the
+	// network's and this machine's, not the fetcher's.
+	latencyFloor = 50 * time.Microsecond
+	// latencyRise and latencyFall are the time constants of the average: a
+	// fetcher that slows down is left sooner than one that recovers is trusted.
+	latencyRise = 100 * time.Millisecond
+	latencyFall = time.Second
+	// latencyForget is in what time without an answer an average loses half of
+	// its weight, so that one bad answer does not keep a fetcher from being asked
+	// where there are few fetches.
+	latencyForget = 10 * time.Second
+	// farCost is how many times as much a fetcher of the own zone may cost and
+	// still be preferred to one of another zone: it lets half of a zone's
+	// fetchers be away before others are asked, and then asks them.
+	farCost = 4
+	// firstWeight is the share, of a full one, with which a fetcher that
+	// appeared just now begins.
+	firstWeight = 0.1
+)
+
+// epoch is what clock counts from.
+var epoch = time.Now()
+
+// clock is t as nanoseconds of the monotonic clock, for use in atomics.
+func clock(t time.Time) int64 { return int64(t.Sub(epoch)) }
+
+// latency is a moving average of how long a fetcher takes to answer, in
+// nanoseconds. Two who observe at the same time may lose one of the two samples,
+// which does no harm.
+type latency struct {
+	mean atomic.Uint64 // bits of a float64; 0: not known
+	at   atomic.Int64  // clock of the last sample
+}
+
+func (l *latency) observe(took time.Duration, now int64) {
+	sample := float64(max(took, 1))
+	mean := math.Float64frombits(l.mean.Load())
+	if mean == 0 {
+		l.set(sample, now)
+		return
+	}
+	elapsed := float64(max(now-l.at.Load(), 0))
+	constant := float64(latencyFall)
+	if sample > mean {
+		constant = float64(latencyRise)
+	}
+	l.set(mean+(sample-mean)*elapsed/(elapsed+constant), now)
+}
+
+func (l *latency) set(mean float64, now int64) {
+	l.mean.Store(math.Float64bits(mean))
+	l.at.Store(now)
+}
+
+// known is the average as it was last observed; 0: not known.
+func (l *latency) known() time.Duration {
+	return time.Duration(math.Float64frombits(l.mean.Load()))
+}
+
+// score is what the chance of a fetcher goes by.
+func (f *fetcher) score(now int64) float64 {
+	idle := float64(max(now-f.latency.at.Load(), 0))
+	mean := math.Float64frombits(f.latency.mean.Load()) / (1 + idle/float64(latencyForget))
+	cost := (mean + float64(latencyFloor)) * float64(f.outstanding.Load()+1)
+	return f.weight(now) / (cost * cost)
+}
+
+// weight is the share of a full one that a fetcher gets: it grows over the slow
+// start of one that appeared or came back.
+func (f *fetcher) weight(now int64) float64 {
+	since := f.since.Load()
+	if since == 0 || f.slowStart <= 0 {
+		return 1
+	}
+	return min(max(float64(now-since)/float64(f.slowStart), firstWeight), 1)
+}
+
+// rank is how fit a fetcher is to be sent a fetch, whatever it costs.
+type rank uint8
+
+const (
+	full    rank = iota // it has as many fetches in flight as it may
+	avoided             // it was just tried
+	shut                // its connections failed
+	aside               // set aside
+	cold                // not connected
+	fit
+)
+
+func (f *fetcher) rank(avoid *fetcher, now time.Time) rank {
+	switch {
+	case f.outstanding.Load() >= f.maxInFlight:
+		return full
+	case f == avoid:
+		return avoided
+	}
+	phase := f.phase(now)
+	switch {
+	case phase == phaseShut:
+		return shut
+	case f.aside.Load() != 0:
+		return aside
+	case phase == phaseUp:
+		return fit
+	}
+	return cold
+}
+
+// choose picks the fetcher of a shard for the next fetch; nil: there is none
+// with room for it. One that is set aside, down, or was just tried, is chosen
+// only where there is no other.
+func (s *shard) choose(avoid *fetcher, now time.Time) *fetcher {
+	near := s.nodes[:s.near]
+	if f, r := draw(near, avoid, now); r == fit {
+		far := s.nodes[s.near:]
+		if len(far) == 0 {
+			return f
+		}
+		other := far[rand.IntN(len(far))]
+		at := clock(now)
+		if other.score(at) > f.score(at)*farCost*farCost && other.rank(avoid, now) == fit {
+			return other
+		}
+		return f
+	}
+	return fittest(s.nodes, avoid, now)
+}
+
+// draw picks one of two drawn by chance, which is fit if either is.
+func draw(nodes []*fetcher, avoid *fetcher, now time.Time) (*fetcher, rank) {
+	switch len(nodes) {
+	case 0:
+		return nil, full
+	case 1:
+		return nodes[0], nodes[0].rank(avoid, now)
+	}
+	r := rand.Uint64()
+	i := int(r >> 32 * uint64(len(nodes)) >> 32)
+	j := int(r & math.MaxUint32 * uint64(len(nodes)-1) >> 32)
+	if j >= i {
+		j++
+	}
+	a, b := nodes[i], nodes[j]
+	ra, rb := a.rank(avoid, now), b.rank(avoid, now)
+	if ra == fit && rb == fit {
+		at := clock(now)
+		sa, sb := a.score(at), b.score(at)
+		if rand.Float64()*(sa+sb) < sa {
+			return a, fit
+		}
+		return b, fit
+	}
+	if ra == cold && rb == fit {
+		a.warm()
+	} else if rb == cold && ra == fit {
+		b.warm()
+	}
+	if ra >= rb {
+		return a, ra
+	}
+	return b, rb
+}
+
+// fittest looks at all nodes, from a random one on, for when the two drawn
+// would not do.
+func fittest(nodes []*fetcher, avoid *fetcher, now time.Time) (best *fetcher) {
+	if len(nodes) == 0 {
+		return nil
+	}
+	first, highest := rand.IntN(len(nodes)), full
+	for i := range nodes {
+		f := nodes[(first+i)%len(nodes)]
+		switch r := f.rank(avoid, now); {
+		case r == fit && highest < fit:
+			if best != nil && highest == cold {
+				best.warm()
+			}
+			return f
+		case r > highest:
+			best, highest = f, r
+		}
+	}
+	return best
+}
+
+// keeper is the fetcher that a slot stays with while the shard's fetchers may
+// differ: of those fit to be asked, the one with the highest weight for that
+// slot (rendezvous hashing), in the own zone where there is any.
+func (s *shard) keeper(slot uint16, avoid *fetcher, now time.Time) *fetcher {
+	if f, r := heaviest(s.nodes[:s.near], slot, avoid, now); r >= cold {
+		return f
+	}
+	f, _ := heaviest(s.nodes, slot, avoid, now)
+	return f
+}
+
+func heaviest(nodes []*fetcher, slot uint16, avoid *fetcher, now time.Time) (best *fetcher, highest rank) {
+	var heavy uint64
+	for _, f := range nodes {
+		r := min(f.rank(avoid, now), cold) // not connected yet is no reason to change over
+		if r == full || r < highest {
+			continue
+		}
+		if w := mix(f.seed ^ uint64(slot)); r > highest || w > heavy {
+			best, highest, heavy = f, r, w
+		}
+	}
+	return best, highest
+}
+
+// mix spreads the bits of x: the finalizer of MurmurHash3.
+func mix(x uint64) uint64 {
+	x ^= x >> 33
+	x *= 0xff51afd7ed558ccd
+	x ^= x >> 33
+	x *= 0xc4ceb9fe1a85ec53
+	return x ^ x>>33
+}
