@@ -103,7 +103,7 @@ func (h *heldSample) of(sources Sources) map[string]heldFeature {
 
 func sampleHeld(c *cache.Cache, now cache.Tick) map[string]heldFeature {
 	held, looked := map[string]heldFeature{}, int64(0)
-	for _, entity := range c.Hottest(sampledRows) {
+	for _, entity := range c.Some(sampledRows) {
 		view, ok := c.Look(entity, now)
 		if !ok {
 			continue

@@ -2,13 +2,16 @@ package admin
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/fsproxy/fsproxy/cache"
 	"github.com/fsproxy/fsproxy/cluster"
+	"github.com/fsproxy/fsproxy/invalidation"
 	"github.com/fsproxy/fsproxy/proxy"
 )
 
@@ -19,7 +22,10 @@ type scrape struct {
 	intern   *cache.Interner
 	proxy    proxy.Stats
 	upstream *cluster.Upstream
+	sources  []invalidation.Status
 	build    Build
+	// oldest is the age of the oldest value served lately.
+	oldest time.Duration
 }
 
 // emit gives out one value with its labels' values.
@@ -45,11 +51,14 @@ func plain[N int | int64 | uint64](value func(s *scrape) N) func(*scrape, emit) 
 	return func(s *scrape, emit emit) { emit(float64(value(s))) }
 }
 
-var metrics = []metric{
+// metrics is the whole table.
+var metrics = slices.Concat(baseMetrics, upstreamMetrics, freshnessMetrics, invalidationMetrics)
+
+var baseMetrics = []metric{
 	{"fsproxy_commands_total", counter, []string{"command", "outcome"}, "Commands by name and outcome: hit (all from memory), mixed (some fetched), miss (all fetched), bypass (a read that went past the cache), tunnel (forwarded), local (answered here), error (refused here).", func(s *scrape, emit emit) {
 		s.proxy.Outcomes(func(command, outcome string, n uint64) { emit(float64(n), command, outcome) })
 	}},
-	{"fsproxy_fields_total", counter, []string{"result"}, "Fields asked for by HMGET and HGET: hit, negative_hit (known to be missing), stale (held but too old, fetched), miss (fetched), bypass.", func(s *scrape, emit emit) {
+	{"fsproxy_fields_total", counter, []string{"result"}, "Fields asked for by HMGET and HGET: hit, negative_hit (known to be missing), stale (held but too old, fetched), stale_hit (held, stale by a marker, and served within invalidation.stale_while_revalidate), miss (fetched), bypass.", func(s *scrape, emit emit) {
 		s.proxy.FieldResults(func(result string, n uint64) { emit(float64(n), result) })
 	}},
 	{"fsproxy_bypass_total", counter, []string{"reason"}, "Reads that went past the cache, by reason.", func(s *scrape, emit emit) {
@@ -85,41 +94,9 @@ var metrics = []metric{
 		emit(float64(s.intern.Replaced.Load()), "layout")
 	}},
 
-	{"fsproxy_fetches_total", counter, []string{"fetcher"}, "Fetches sent to a fetcher.", perFetcher(func(_ int64, f *cluster.FetcherStats) float64 { return float64(f.Fetches.Load()) })},
-	{"fsproxy_fetch_errors_total", counter, []string{"fetcher"}, "Connections to a fetcher that were refused or lost.", perFetcher(func(_ int64, f *cluster.FetcherStats) float64 { return float64(f.Errors.Load()) })},
-	{"fsproxy_fetch_timeouts_total", counter, []string{"fetcher"}, "Fetches that a fetcher did not answer within upstream.fetch_timeout.", perFetcher(func(_ int64, f *cluster.FetcherStats) float64 { return float64(f.Timeouts.Load()) })},
-	{"fsproxy_fetch_answered_total", counter, []string{"fetcher"}, "Fetches that a fetcher answered in time.", perFetcher(func(_ int64, f *cluster.FetcherStats) float64 { return float64(f.Answered.Load()) })},
-	{"fsproxy_fetch_seconds_total", counter, []string{"fetcher"}, "Time from sending to answer of all answered fetches; divide by fsproxy_fetch_answered_total for the mean.", perFetcher(func(_ int64, f *cluster.FetcherStats) float64 { return float64(f.Nanos.Load()) / 1e9 })},
-	{"fsproxy_fetches_in_flight", gauge, []string{"fetcher"}, "Fetches sent to a fetcher and not answered, late ones included.", perFetcher(func(n int64, _ *cluster.FetcherStats) float64 { return float64(n) })},
-	{"fsproxy_fetches_joined_total", counter, nil, "Fetches that were answered by another one in flight for the same.", plain(func(s *scrape) uint64 { return s.upstream.Joined.Load() })},
-	{"fsproxy_fetch_retries_total", counter, nil, "Fetches sent once more, to another fetcher.", plain(func(s *scrape) uint64 { return s.upstream.Retries.Load() })},
-	{"fsproxy_fetch_redirects_total", counter, nil, "Fetches sent on to where MOVED or ASK pointed.", plain(func(s *scrape) uint64 { return s.upstream.Redirects.Load() })},
-
-	{"fsproxy_topology_age_seconds", gauge, nil, "Time since the topology in use was read; absent until the store was found.", func(s *scrape, emit emit) {
-		if t, age := s.upstream.Topology(); t != nil {
-			emit(age.Seconds())
-		}
-	}},
-	{"fsproxy_topology_fetchers", gauge, nil, "Fetchers in the topology in use.", func(s *scrape, emit emit) {
-		if t, _ := s.upstream.Topology(); t != nil {
-			emit(float64(len(t.Nodes())))
-		}
-	}},
-	{"fsproxy_topology_refreshes_total", counter, []string{"result"}, "Readings of the topology: ok, error.", func(s *scrape, emit emit) {
-		emit(float64(s.upstream.Refreshes.Load()), "ok")
-		emit(float64(s.upstream.RefreshErrors.Load()), "error")
-	}},
 	{"fsproxy_build_info", gauge, []string{"version", "commit", "go"}, "1, with what is running as labels.", func(s *scrape, emit emit) {
 		emit(1, s.build.Version, s.build.Commit, s.build.Go)
 	}},
-}
-
-func perFetcher(value func(outstanding int64, f *cluster.FetcherStats) float64) func(*scrape, emit) {
-	return func(s *scrape, emit emit) {
-		s.upstream.Fetchers(func(addr string, outstanding int64, f *cluster.FetcherStats) {
-			emit(value(outstanding, f), addr)
-		})
-	}
 }
 
 // collector reads the table's metrics when scraped.
@@ -153,6 +130,10 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	s := &scrape{
 		cache: c.sources.Cache.Stats(), interned: c.sources.Cache.Size(), intern: c.sources.Cache.Interner,
 		proxy: c.sources.Proxy.Stats(), upstream: c.sources.Upstream, build: c.build,
+		oldest: c.sources.Cache.OldestServedLately(),
+	}
+	if c.sources.Invalidation != nil {
+		s.sources = c.sources.Invalidation()
 	}
 	for i, m := range metrics {
 		m.read(s, func(value float64, labels ...string) {

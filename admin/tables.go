@@ -46,9 +46,10 @@ func (s *Server) topology() api.Topology {
 			answer.Shards = append(answer.Shards, shard)
 		}
 	}
-	up.Fetchers(func(addr string, outstanding int64, f *cluster.FetcherStats) {
+	up.FetcherStatuses(func(status cluster.FetcherStatus) {
+		addr, f := status.Addr, status.Stats
 		fetcher := api.Fetcher{
-			Address: addr, Shards: append([]int{}, shardsOf[addr]...), Outstanding: outstanding,
+			Address: addr, Shards: append([]int{}, shardsOf[addr]...), State: string(status.State), Outstanding: status.Outstanding,
 			Fetches: f.Fetches.Load(), Answered: f.Answered.Load(), Errors: f.Errors.Load(), Timeouts: f.Timeouts.Load(),
 		}
 		if fetcher.Answered > 0 {

@@ -51,6 +51,7 @@ type model struct {
 	suspended map[*Suspension]*feature.Cover
 	entity    map[string]Tick
 	slots     map[*fieldUpdates]change
+	updated   map[pair]Tick  // until when what is fetched may be older
 	applied   map[pair]known // the last record's, if it was put in place
 	filled    map[offer]bool // every value ever offered
 }
@@ -59,7 +60,7 @@ func newModel(cfg Config, never ...string) *model {
 	m := &model{
 		cfg: cfg, never: map[string]bool{}, held: map[string]map[string]known{},
 		feature: map[string][]ended{}, pending: map[string]Tick{}, suspended: map[*Suspension]*feature.Cover{},
-		entity: map[string]Tick{}, slots: map[*fieldUpdates]change{}, applied: map[pair]known{}, filled: map[offer]bool{},
+		entity: map[string]Tick{}, slots: map[*fieldUpdates]change{}, updated: map[pair]Tick{}, applied: map[pair]known{}, filled: map[offer]bool{},
 	}
 	for _, name := range never {
 		m.never[name] = true
@@ -383,6 +384,7 @@ func (s *stage) stepUpdate(settle time.Duration, until Tick) {
 		c := s.slots[slot]
 		s.slots[slot] = change{max(c.until, until), max(c.unversioned, until), c.version}
 		delete(s.applied, pair{entity, f})
+		s.model.updated[pair{entity, f}] = max(s.model.updated[pair{entity, f}], until)
 		delete(row, f)
 	}
 	s.Update([]byte(entity), names, settle)
@@ -426,6 +428,7 @@ func (s *stage) stepApply(settle time.Duration, until Tick) {
 		text := s.value()
 		values = append(values, Value{Feature: []byte(f), Bytes: []byte(text), Nil: text == ""})
 		delete(s.applied, pair{entity, f})
+		s.model.updated[pair{entity, f}] = max(s.model.updated[pair{entity, f}], until)
 		k := known{text, began}
 		dead := slices.ContainsFunc(s.feature[f], func(e ended) bool { return began <= e.until })
 		admitted := newest[f] && !dead && began > s.entity[entity] && began > s.slots[s.slotOf(entity)(f)].unversioned
@@ -593,7 +596,8 @@ func (s *stage) checkSound(t *testing.T, entity string, p *Projection) {
 		}
 		value, ok := bulkValue(found.AppendValue(nil, i, resp.V2))
 		k := known{value, found.row.tick(int(found.plan.index[i]))}
-		updated := k.tick <= s.slots[s.slotOf(entity)(f.Name)].until && s.applied[pair{entity, f.Name}] != k
+		at := pair{entity, f.Name}
+		updated := k.tick <= s.model.updated[at] && s.applied[at] != k
 		if !ok || updated || !s.filled[offer{entity, f.Name, k}] || !s.mayServe(entity, f.Name, k, s.now) {
 			t.Fatalf("%.20q %q at tick %d: served %.40q, of tick %d", entity, f.Name, s.now, value, k.tick)
 		}

@@ -7,23 +7,33 @@ import (
 	"time"
 )
 
-// The choice of a fetcher. Two are drawn by chance, and the fetch goes to the
-// one that costs less ("the power of two choices", Mitzenmacher 2001). The cost
-// of a fetcher is its recent latency times the fetches that it would have
-// outstanding, as in the Peak EWMA balancers of Finagle and Linkerd. Where those
-// take the cheaper of the two every time, here the chance of each goes by the
-// inverse square of its cost: equals whose averages differ by noise get the same
-// share all the time, and one that is ten times as slow gets a hundredth of what
-// its equals get, which is enough to notice that it has recovered.
+// The choice of a fetcher. Two are drawn by chance ("the power of two choices",
+// Mitzenmacher 2001), and the one that costs less is the likelier to get the
+// fetch. The cost of a fetcher is its recent latency times the fetches that it
+// would have outstanding, as in the Peak EWMA balancers of Finagle and Linkerd.
+// Those take the cheaper of the two every time, so that of equals, whose averages
+// always differ by some noise, one gets most for a while, then another. Here
+// latencies that differ by less than noise are alike, and the chances go by the
+// inverse cube of the costs (the power that C3 gives to queues; Suresh et al.,
+// NSDI 2015): equals have the same share all the time, and one that is ten times
+// as slow gets a hundredth of theirs, which is enough to notice that it has
+// recovered.
 
 const (
 	// latencyFloor is added to each latency: differences below it are the
 	// network's and this machine's, not the fetcher's.
-	latencyFloor = 50 * time.Microsecond
-	// latencyRise and latencyFall are the time constants of the average: a
-	// fetcher that slows down is left sooner than one that recovers is trusted.
-	latencyRise = 100 * time.Millisecond
-	latencyFall = time.Second
+	latencyFloor = 100 * time.Microsecond
+	// latencyOver is the time constant of the average.
+	latencyOver = 500 * time.Millisecond
+	// latencyCount is the least part of the time between two answers that the
+	// second one counts for; see observe.
+	latencyCount = 4
+	// latencySpike is how many times the average (the floor included) a sample
+	// counts for at most: one that stands alone says little, and if more come the
+	// average grows that many times faster each time.
+	latencySpike = 8
+	// latencyNoise is by how many times the latencies of equals may differ.
+	latencyNoise = 2
 	// latencyForget is in what time without an answer an average loses half of
 	// its weight, so that one bad answer does not keep a fetcher from being asked
 	// where there are few fetches.
@@ -47,28 +57,37 @@ func clock(t time.Time) int64 { return int64(t.Sub(epoch)) }
 // nanoseconds. Two who observe at the same time may lose one of the two samples,
 // which does no harm.
 type latency struct {
-	mean atomic.Uint64 // bits of a float64; 0: not known
-	at   atomic.Int64  // clock of the last sample
+	mean  atomic.Uint64 // bits of a float64; 0: not known
+	at    atomic.Int64  // clock of the last sample
+	since atomic.Int64  // clock of the first one
 }
 
+// observe takes a sample in. It counts for the time since the last answer, so
+// that the average is one over time whatever the rate; but not for the time that
+// it took itself, or else one slow answer would weigh more than a thousand quick
+// ones. At first all samples count alike.
 func (l *latency) observe(took time.Duration, now int64) {
 	sample := float64(max(took, 1))
 	mean := math.Float64frombits(l.mean.Load())
 	if mean == 0 {
-		l.set(sample, now)
+		l.since.Store(now)
+		l.mean.Store(math.Float64bits(min(sample, latencySpike*float64(latencyFloor))))
+		l.at.Store(now)
 		return
 	}
-	elapsed := float64(max(now-l.at.Load(), 0))
-	constant := float64(latencyFall)
-	if sample > mean {
-		constant = float64(latencyRise)
-	}
-	l.set(mean+(sample-mean)*elapsed/(elapsed+constant), now)
+	sample = min(sample, latencySpike*(mean+float64(latencyFloor)))
+	gap := max(now-l.at.Load(), 0)
+	counts := float64(max(gap-int64(took), gap/latencyCount))
+	over := float64(min(max(now-l.since.Load(), 1), int64(latencyOver)))
+	l.mean.Store(math.Float64bits(mean + (sample-mean)*counts/(counts+over)))
+	l.at.Store(now)
 }
 
-func (l *latency) set(mean float64, now int64) {
-	l.mean.Store(math.Float64bits(mean))
+// set makes it what others take; 0: not known.
+func (l *latency) set(mean time.Duration, now int64) {
+	l.mean.Store(math.Float64bits(float64(mean)))
 	l.at.Store(now)
+	l.since.Store(now - int64(latencyOver))
 }
 
 // known is the average as it was last observed; 0: not known.
@@ -76,12 +95,25 @@ func (l *latency) known() time.Duration {
 	return time.Duration(math.Float64frombits(l.mean.Load()))
 }
 
-// score is what the chance of a fetcher goes by.
-func (f *fetcher) score(now int64) float64 {
-	idle := float64(max(now-f.latency.at.Load(), 0))
-	mean := math.Float64frombits(f.latency.mean.Load()) / (1 + idle/float64(latencyForget))
-	cost := (mean + float64(latencyFloor)) * float64(f.outstanding.Load()+1)
-	return f.weight(now) / (cost * cost)
+// current is the average, less what was forgotten since the last answer, and
+// with the floor below it.
+func (l *latency) current(now int64) float64 {
+	idle := float64(max(now-l.at.Load(), 0))
+	return math.Float64frombits(l.mean.Load())/(1+idle/float64(latencyForget)) + float64(latencyFloor)
+}
+
+// dearer is how many times as much f costs as other.
+func (f *fetcher) dearer(other *fetcher, now int64) float64 {
+	times := f.latency.current(now) / other.latency.current(now)
+	switch {
+	case times > latencyNoise:
+		times /= latencyNoise
+	case times < 1./latencyNoise:
+		times *= latencyNoise
+	default:
+		times = 1
+	}
+	return times * float64(f.outstanding.Load()+1) / float64(other.outstanding.Load()+1)
 }
 
 // weight is the share of a full one that a fetcher gets: it grows over the slow
@@ -100,7 +132,7 @@ type rank uint8
 const (
 	full    rank = iota // it has as many fetches in flight as it may
 	avoided             // it was just tried
-	shut                // its connections failed
+	shut                // its connections failed, or are being made
 	aside               // set aside
 	cold                // not connected
 	fit
@@ -115,7 +147,7 @@ func (f *fetcher) rank(avoid *fetcher, now time.Time) rank {
 	}
 	phase := f.phase(now)
 	switch {
-	case phase == phaseShut:
+	case phase <= phaseWarming:
 		return shut
 	case f.aside.Load() != 0:
 		return aside
@@ -136,8 +168,7 @@ func (s *shard) choose(avoid *fetcher, now time.Time) *fetcher {
 			return f
 		}
 		other := far[rand.IntN(len(far))]
-		at := clock(now)
-		if other.score(at) > f.score(at)*farCost*farCost && other.rank(avoid, now) == fit {
+		if f.dearer(other, clock(now)) > farCost && other.rank(avoid, now) == fit {
 			return other
 		}
 		return f
@@ -163,8 +194,9 @@ func draw(nodes []*fetcher, avoid *fetcher, now time.Time) (*fetcher, rank) {
 	ra, rb := a.rank(avoid, now), b.rank(avoid, now)
 	if ra == fit && rb == fit {
 		at := clock(now)
-		sa, sb := a.score(at), b.score(at)
-		if rand.Float64()*(sa+sb) < sa {
+		times := a.dearer(b, at)
+		wa, wb := a.weight(at), b.weight(at)*times*times*times
+		if rand.Float64()*(wa+wb) < wa {
 			return a, fit
 		}
 		return b, fit

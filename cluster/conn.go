@@ -92,7 +92,8 @@ const (
 
 // Phases of a connection, the fitter the higher.
 const (
-	phaseShut    uint32 = iota // fetches should go elsewhere
+	phaseShut    uint32 = iota // it failed: fetches should go elsewhere
+	phaseWarming               // it is dialled for fetches to come, which should go elsewhere yet
 	phaseCold                  // a fetch would have it dialled
 	phaseDialing               // a fetch would wait for the dial
 	phaseUp
@@ -108,6 +109,8 @@ func (c *conn) settle() {
 		phase = phaseCold
 	case c.state == connDialing && !c.probing:
 		phase = phaseDialing
+	case c.state == connDialing && !c.failed:
+		phase = phaseWarming
 	case c.state == connUp:
 		phase = phaseUp
 	}

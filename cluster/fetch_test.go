@@ -117,9 +117,10 @@ func TestJoinersGetTheRealError(t *testing.T) {
 // has time left, and is asked for anew.
 func TestJoinerOutlivesItsLeadersDeadline(t *testing.T) {
 	noLeaks(t)
-	fetcher := startFake(t)
-	hangFirst(fetcher)
-	u := upstreamOf(t, func(c *Config) { c.FetchTimeout = 600 * time.Millisecond }, fetcher)
+	fetcher, other := startFake(t), startFake(t)
+	hangFirst(fetcher, other)
+	u := upstreamOf(t, func(c *Config) { c.FetchTimeout = 600 * time.Millisecond }, fetcher, other)
+	u.fetcherAt(other.addr).aside.Store(1) // or else it would be asked before the time is up
 	lead, joiner := ask("k"), ask("k")
 	send(u, lead)
 	time.Sleep(u.cfg.FetchTimeout / 2)

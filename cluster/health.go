@@ -107,7 +107,7 @@ func (u *Upstream) takeBack(f *fetcher, now time.Time) {
 	}
 	if shards := f.shards.Load(); shards != nil && len(*shards) > 0 {
 		// What it took before it was set aside is no measure of it now.
-		f.latency.set(float64((*shards)[0].typical(f)), clock(now))
+		f.latency.set((*shards)[0].typical(f), clock(now))
 	}
 	f.failures.Store(0)
 	f.since.Store(clock(now))

@@ -33,6 +33,7 @@ type race struct {
 	slot     uint16
 	request  []byte // a copy
 	deadline time.Time
+	rescued  bool // not hedged: its fetcher had stalled
 
 	running atomic.Int32 // lines that may still answer
 	claimed atomic.Bool
@@ -237,6 +238,7 @@ func (u *Upstream) rescue(c *conn, done *flushers) {
 	for i := range c.inflight.len() {
 		if e := c.inflight.at(i); e.fetch != nil && e.fetch.mayRace() {
 			e.race, e.fetch = newRace(e.fetch), nil
+			e.race.rescued = true
 			saved = append(saved, e.race)
 		}
 	}

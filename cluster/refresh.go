@@ -247,7 +247,7 @@ func (u *Upstream) introduce(member map[*fetcher][]*shard, fresh map[*fetcher]bo
 		if !fresh[f] {
 			continue
 		}
-		f.latency.set(float64(shards[0].typical(f)), clock(now))
+		f.latency.set(shards[0].typical(f), clock(now))
 		f.since.Store(clock(now))
 	}
 }

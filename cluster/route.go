@@ -92,7 +92,7 @@ func (u *Upstream) status(f *fetcher, now time.Time) FetcherStatus {
 	}
 	at := clock(now)
 	switch until := f.aside.Load(); {
-	case f.failing() && f.lastError() != "":
+	case f.failing():
 		s.State, s.Why = StateDown, f.lastError()
 	case until != 0:
 		u.healthMu.Lock()

@@ -412,7 +412,7 @@ func (u *Upstream) ofRace(r *race, from *fetcher, reply []byte) *Fetch {
 		}
 	}
 	f := r.claim()
-	if f != nil && f.fetcher != from {
+	if f != nil && !r.rescued && f.fetcher != from {
 		u.HedgesWon.Add(1)
 	}
 	return f

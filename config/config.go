@@ -1,6 +1,10 @@
 package config
 
-import "time"
+import (
+	"time"
+
+	"github.com/fsproxy/fsproxy/feature"
+)
 
 // Config is one complete, valid configuration. It is immutable after [Load]:
 // many goroutines read it, nobody writes to it or to its slices.
@@ -13,6 +17,7 @@ type Config struct {
 	Announce     string        `mapstructure:"announce"` // host:port, or empty
 	Upstream     Upstream      `mapstructure:"upstream"`
 	Cache        Cache         `mapstructure:"cache"`
+	FeaturesFile string        `mapstructure:"features_file"`
 	Invalidation Invalidation  `mapstructure:"invalidation"`
 	Limits       Limits        `mapstructure:"limits"`
 	Admin        Admin         `mapstructure:"admin"`
@@ -23,6 +28,8 @@ type Config struct {
 	// origins tells where each value that is not a default came from, by
 	// dotted key; an element of a list has its own entry where it is known.
 	origins map[string]Origin
+
+	catalogue *feature.Catalogue // nil: none; see Catalogue
 }
 
 // Mode says what is done with a cacheable read.
@@ -48,17 +55,25 @@ const (
 
 // Upstream is the store behind the proxy.
 type Upstream struct {
-	Discovery       Discovery     `mapstructure:"discovery"`
-	Addresses       []string      `mapstructure:"addresses"` // host:port, at least one, no two alike
-	Username        string        `mapstructure:"username"`
-	PasswordFile    string        `mapstructure:"password_file"`
-	TLS             TLS           `mapstructure:"tls"`
-	ConnectTimeout  time.Duration `mapstructure:"connect_timeout"`
-	FetchTimeout    time.Duration `mapstructure:"fetch_timeout"`
-	Connections     int           `mapstructure:"connections"` // read connections a fetcher
-	RefreshInterval time.Duration `mapstructure:"refresh_interval"`
+	Discovery      Discovery     `mapstructure:"discovery"`
+	Addresses      []string      `mapstructure:"addresses"` // host:port, at least one, no two alike
+	Username       string        `mapstructure:"username"`
+	PasswordFile   string        `mapstructure:"password_file"`
+	TLS            TLS           `mapstructure:"tls"`
+	ConnectTimeout time.Duration `mapstructure:"connect_timeout"`
+	FetchTimeout   time.Duration `mapstructure:"fetch_timeout"`
+	Connections    int           `mapstructure:"connections"` // read connections a fetcher
+
+	MaxInFlight int           `mapstructure:"max_in_flight"` // a fetcher
+	HedgeBudget int           `mapstructure:"hedge_budget"`  // percent
+	SlowStart   time.Duration `mapstructure:"slow_start"`
+	Zone        string        `mapstructure:"zone"`
+
+	RefreshInterval  time.Duration `mapstructure:"refresh_interval"`
+	TopologyPatience time.Duration `mapstructure:"topology_patience"`
 
 	TunnelIdleTimeout time.Duration `mapstructure:"tunnel_idle_timeout"`
+	StaleIfError      time.Duration `mapstructure:"stale_if_error"`
 
 	// password is a pointer so that no formatting verb prints what it points at.
 	password *string

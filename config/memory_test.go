@@ -92,14 +92,31 @@ func TestCacheTakesItsShareOfTheMemoryLimitWhenNotTold(t *testing.T) {
 	}
 }
 
-func TestACacheLargerThanTheMemoryLimitIsWarnedOf(t *testing.T) {
-	cfg := Default()
-	memory := Memory{Bytes: 1 << 30, Source: "/limit"}
-	if got := cfg.warnings(memory); len(got) != 0 {
-		t.Errorf("defaults are warned of: %v", got)
-	}
-	cfg.Cache.MaxBytes = 2 << 30
-	if got := cfg.warnings(memory); len(got) != 1 || !strings.Contains(got[0], "cache.max_bytes is 2GiB") || !strings.Contains(got[0], "/limit") {
-		t.Errorf("got %v", got)
+func TestMemoryThatCannotSufficeIsWarnedOfWithNumbers(t *testing.T) {
+	for _, c := range []struct {
+		rows, limit Bytes
+		want        []string
+	}{
+		{0, 1 << 30, nil},
+		{0, 256 << 20, nil},
+		{500 << 20, 1 << 30, nil},
+		{873 << 20, 1 << 30, nil}, // the most that fits
+		{874 << 20, 1 << 30, []string{"cache.max_bytes is 874MiB", "about 48MiB", "limit of 1GiB (/limit) are 921MiB", "to 873MiB or less"}},
+		{2 << 30, 1 << 30, []string{"cache.max_bytes is 2GiB", "limit only 1GiB (/limit)", "60 %"}},
+		{0, 128 << 20, []string{"rows get 76MiB (cache.max_bytes is 0: 60 %)", "to 67MiB or less"}},
+		{0, 50 << 20, []string{"rows get 30MiB", "raise the limit, to 161MiB"}},
+	} {
+		cfg := Default()
+		cfg.Cache.MaxBytes = c.rows
+		got := cfg.warnings(Memory{Bytes: c.limit, Source: "/limit"})
+		if len(got) != min(1, len(c.want)) {
+			t.Errorf("%s of %s: %q", c.rows, c.limit, got)
+			continue
+		}
+		for _, part := range c.want {
+			if !strings.Contains(got[0], part) {
+				t.Errorf("%s of %s: no %q in %q", c.rows, c.limit, part, got[0])
+			}
+		}
 	}
 }

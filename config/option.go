@@ -56,7 +56,7 @@ const (
 // for each caller, who may keep it.
 func Options() []Option {
 	groups := [][]Option{
-		listenerOptions(), authOptions(), modeOptions(), upstreamOptions(), cacheOptions(), invalidationOptions(),
+		listenerOptions(), authOptions(), modeOptions(), upstreamOptions(), cacheOptions(), featureOptions(), invalidationOptions(),
 		limitOptions(), adminOptions(), processOptions(),
 	}
 	var all []Option
@@ -86,80 +86,6 @@ func modeOptions() []Option {
 			Key:     "announce",
 			Form:    maybeNone(checked("address", acceptedDial, checkDial)),
 			Meaning: "The address at which cluster clients are told to find fsproxy; empty: the one at which each has reached it",
-		},
-	}
-}
-
-func upstreamOptions() []Option {
-	return []Option{
-		{
-			Key: "upstream.discovery", Default: string(DiscoveryAuto), Flag: "discovery",
-			Form:    choice(DiscoveryAuto, DiscoveryStandalone, DiscoveryCluster, DiscoveryRCM),
-			Meaning: "How the fetchers are found: auto asks the first address that answers what it is",
-		},
-		{
-			Key: "upstream.addresses", Default: "127.0.0.1:6380", Flag: "upstream",
-			Form:    listOf(checked("address", acceptedDial, checkDial)),
-			Meaning: "The store, nodes of it, or its RCM",
-		},
-		{
-			Key:     "upstream.username",
-			Form:    words("text", "one line of text, or empty for the default user"),
-			Meaning: "The ACL user to authenticate as; needs password_file",
-		},
-		{
-			Key:     "upstream.password_file",
-			Form:    words("file", acceptedFile),
-			Meaning: "The file that holds the store's password, a line break at its end aside; empty: no AUTH",
-		},
-		{
-			Key: "upstream.tls.enabled", Default: "false", Form: boolean(),
-			Meaning: "Whether connections to the store are encrypted",
-		},
-		{
-			Key:     "upstream.tls.ca_file",
-			Form:    words("file", acceptedFile),
-			Meaning: "PEM certificates that the store's certificate must lead to; empty: the system's",
-		},
-		{
-			Key:     "upstream.tls.cert_file",
-			Form:    words("file", acceptedFile),
-			Meaning: "PEM certificate to show to the store; needs key_file",
-		},
-		{
-			Key:     "upstream.tls.key_file",
-			Form:    words("file", acceptedFile),
-			Meaning: "PEM key of cert_file",
-		},
-		{
-			Key:     "upstream.tls.server_name",
-			Form:    words("text", "a host name, or empty"),
-			Meaning: "The name that the store's certificate must hold; empty: the host that is connected to",
-		},
-		{
-			Key: "upstream.connect_timeout", Default: "300ms", Reloadable: true,
-			Form:    durations(time.Millisecond, time.Minute),
-			Meaning: "How long opening a connection to the store may take, TLS and greeting included",
-		},
-		{
-			Key: "upstream.fetch_timeout", Default: "50ms", Reloadable: true,
-			Form:    durations(time.Millisecond, time.Minute),
-			Meaning: "How long a fetch may take before its readers get an error",
-		},
-		{
-			Key: "upstream.connections", Default: "2",
-			Form:    integers(1, 64),
-			Meaning: "Read connections to each fetcher",
-		},
-		{
-			Key: "upstream.refresh_interval", Default: "30s", Reloadable: true,
-			Form:    durations(time.Second, day),
-			Meaning: "How often the topology is asked for again, jittered",
-		},
-		{
-			Key: "upstream.tunnel_idle_timeout", Default: "5m", Reloadable: true,
-			Form:    durations(time.Second, day),
-			Meaning: "How long a client's own connection to the store may go unused before it is closed, unless it has held a transaction or subscriptions",
 		},
 	}
 }

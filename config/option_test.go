@@ -75,7 +75,8 @@ func TestDefaultsAreThoseOfTheOptionTree(t *testing.T) {
 	for key, want := range map[string]string{
 		"mode": "live", "upstream.discovery": "auto", "upstream.addresses": "127.0.0.1:6380",
 		"upstream.connect_timeout": "300ms", "upstream.fetch_timeout": "50ms", "upstream.connections": "2",
-		"upstream.refresh_interval": "30s", "cache.max_bytes": "0", "cache.max_age": "1h",
+		"upstream.refresh_interval": "30s", "upstream.max_in_flight": "4096", "upstream.hedge_budget": "5",
+		"upstream.slow_start": "10s", "upstream.zone": "", "upstream.topology_patience": "1m", "upstream.stale_if_error": "0s", "features_file": "", "cache.max_bytes": "0", "cache.max_age": "1h",
 		"cache.negative_max_age": "5m", "cache.shards": "0", "cache.max_row_bytes": "1MiB",
 		"cache.max_features": "65536", "cache.max_projections": "4096", "cache.max_layouts": "16384",
 		"cache.write_settle": "1s", "limits.max_clients": "10000", "limits.max_arguments": "1048576",

@@ -29,7 +29,7 @@ func TestATextIsCheckedByItselfWithoutFilesAndOtherOptions(t *testing.T) {
 func TestTheNearestNameIsNamedAndNoneWhereNoneIsNear(t *testing.T) {
 	names := []string{"cache.max_bytes", "cache.max_age", "address-env"}
 	for name, want := range map[string]string{
-		"max_bytes": "", "limits.max_age": "", "cache.max_byte": "cache.max_bytes", "adress-env": "address-env", "zebra": "",
+		"max_bytes": "cache.max_bytes", "limits.max_age": "cache.max_age", "cache.max_byte": "cache.max_bytes", "adress-env": "address-env", "zebra": "",
 	} {
 		if got := Nearest(name, names); got != want {
 			t.Errorf("%s: got %q, want %q", name, got, want)

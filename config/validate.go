@@ -19,6 +19,7 @@ func (l *loader) validate() {
 	l.checkUpstreamAddresses()
 	l.checkTLS("upstream.tls", l.config.Upstream.TLS)
 	l.checkPassword()
+	l.checkFeatures()
 	l.checkInvalidation()
 	l.checkOrder("cache.negative_max_age", "cache.max_age")
 	l.checkOrder("limits.max_bulk_bytes", "limits.max_request_bytes")

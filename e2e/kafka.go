@@ -38,6 +38,8 @@ inter.broker.listener.name=PLAINTEXT
 log.dirs=%[3]s
 auto.create.topics.enable=false
 offsets.topic.replication.factor=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
 log.retention.check.interval.ms=500
 log.segment.delete.delay.ms=100
 `

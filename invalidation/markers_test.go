@@ -268,9 +268,9 @@ func TestBinaryNamesAndValuesAndThoseThatReadLikeBrokenPatterns(t *testing.T) {
 
 func TestWhatTheStoreRefusesIsALossWithTheFixInOneLine(t *testing.T) {
 	for refuse, fix := range map[string]string{
-		"WRONGTYPE Operation against a key holding the wrong kind of value":          "name the hash of markers in invalidation.markers",
-		"NOPERM this user has no permissions to run the 'hlen' command":              "ACL SETUSER",
-		"NOAUTH Authentication required.":                                            "upstream.password_file",
+		"WRONGTYPE Operation against a key holding the wrong kind of value": "name the hash of markers in invalidation.markers",
+		"NOPERM this user has no permissions to run the 'hlen' command":     "ACL SETUSER",
+		"NOAUTH Authentication required.":                                   "upstream.password_file",
 	} {
 		store := newHashes(1)
 		store.fail(refuse, nil)

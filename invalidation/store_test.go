@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"sync"
-
 )
 
 // hashes is a store of one hash, on fetchers of which each has a copy of its
@@ -121,4 +120,3 @@ func pairs(hash map[string]string, fields []string) []byte {
 	}
 	return out
 }
-

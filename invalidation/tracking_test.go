@@ -330,7 +330,10 @@ func redis(t *testing.T, socket string) (kill func()) {
 }
 
 // real is a store of one redis-server behind a socket.
-type real struct{ *nodes; socket string }
+type real struct {
+	*nodes
+	socket string
+}
 
 func (r real) Dial(ctx context.Context, _ string) (net.Conn, error) {
 	return new(net.Dialer).DialContext(ctx, "unix", r.socket)

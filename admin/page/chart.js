@@ -1,7 +1,7 @@
 // A line chart of the last minutes, drawn as SVG.
 
 const ns = "http://www.w3.org/2000/svg";
-const height = 132, top = 8, bottom = 18, left = 46, right = 6;
+const height = 132, top = 8, bottom = 18, left = 58, right = 6;
 const gap = 2500; // ms between samples from which on the line is broken
 
 function svg(name, attributes) {
@@ -21,7 +21,7 @@ function html(name, className, text) {
 function ticks(least, most, binary) {
   const span = most - least || Math.abs(most) || 1;
   const base = binary ? 1024 ** Math.floor(Math.log(span) / Math.log(1024)) : 1;
-  const raw = span / base / 3, power = 10 ** Math.floor(Math.log10(raw));
+  const raw = span / base / 4, power = 10 ** Math.floor(Math.log10(raw));
   const step = base * power * [1, 2, 2.5, 5, 10].find((m) => power * m >= raw);
   const values = [];
   for (let v = Math.ceil(least / step - 1e-9) * step; v <= most + step * 1e-6; v += step) values.push(v);
@@ -32,7 +32,7 @@ export class Chart {
   // series: {key, label, color}; the first is filled. binary: of bytes.
   constructor(parent, { title, series, format, floor = 0, ceiling, binary, empty }, onCursor) {
     Object.assign(this, { title, series, format, floor, ceiling, binary, empty, samples: [], span: 300000 });
-    const card = html("figure", "chart");
+    const card = this.card = html("figure", "chart");
     card.style.margin = 0;
     card.append(html("h3", "", title));
     this.legend = html("div", "legend");
@@ -96,7 +96,8 @@ export class Chart {
 
   draw() {
     this.width = this.root.clientWidth;
-    if (!this.width || !this.end) return;
+    if (!this.width) return;
+    if (!this.samples.some((s) => this.series.some(({ key }) => s[key] !== undefined))) return this.blank();
     const [least, most] = this.range();
     const x = (t) => left + (t - this.end + this.span) / this.span * (this.width - left - right);
     const y = (v) => top + (most - v) / (most - least) * (height - top - bottom);
@@ -127,13 +128,20 @@ export class Chart {
     this.root.setAttribute("aria-label", this.title + (at ? ", " + Math.round((this.end - at.time) / 1000) + " seconds ago: " : ", now: ") + words);
   }
 
+  blank() {
+    const text = svg("text", { class: "nothing", x: this.width / 2, y: height / 2, "text-anchor": "middle" });
+    text.textContent = this.empty ?? "nothing to show yet";
+    this.root.replaceChildren(text);
+    this.root.setAttribute("aria-label", this.title + ": " + text.textContent);
+    for (const value of this.values) value.textContent = "";
+  }
+
   line(key, color, filled, x, y, base) {
     const runs = [];
     let run, last;
     for (const s of this.samples) {
       if (s[key] === undefined) continue;
-      // A latency is absent where nothing happened: only time breaks the line.
-      if (!run || s.time - last > Math.max(gap, filled ? 0 : gap)) runs.push(run = []);
+      if (!run || s.time - last > gap) runs.push(run = []);
       run.push([x(s.time).toFixed(1), y(s[key]).toFixed(1)]);
       last = s.time;
     }

@@ -31,7 +31,10 @@ const (
 )
 
 func newCheckCommand() *cobra.Command {
-	var ready string
+	var (
+		ready string
+		wait  time.Duration
+	)
 	cmd := &cobra.Command{
 		Use:   "check [--config FILE] [--ready [ADDRESS]]",
 		Short: "Validate a configuration and print what is in effect, or ask whether fsproxy is ready",
@@ -52,13 +55,16 @@ func newCheckCommand() *cobra.Command {
 				return err
 			}
 			if cmd.Flags().Changed("ready") {
-				return checkReady(cmd.Context(), cmd.OutOrStdout(), ready, cfg)
+				return awaitReady(cmd.Context(), wait, func(ctx context.Context) error {
+					return checkReady(ctx, cmd.OutOrStdout(), ready, cfg)
+				})
 			}
 			return printEffective(cmd, cfg)
 		},
 	}
 	cmd.Flags().StringVar(&ready, "ready", "", "Ask /readyz of a running fsproxy, at this `address` or URL, and exit with 0 or 1")
 	cmd.Flags().Lookup("ready").NoOptDefVal = readyOwn
+	cmd.Flags().DurationVar(&wait, "wait", 0, "with --ready: ask again for as `long` as that before giving up, as a postStart hook does")
 	addConfigFlags(cmd)
 	return cmd
 }
@@ -69,6 +75,26 @@ func printEffective(cmd *cobra.Command, cfg *config.Config) error {
 	}
 	_, err := cmd.OutOrStdout().Write(config.Effective(cfg))
 	return err
+}
+
+// readyInterval is how soon the question is asked again: a process that starts
+// is ready within a tenth of a second.
+const readyInterval = 50 * time.Millisecond
+
+// awaitReady asks until the answer is yes, or the patience is at its end.
+func awaitReady(ctx context.Context, patience time.Duration, ask func(context.Context) error) error {
+	end := time.Now().Add(patience)
+	for {
+		err := ask(ctx)
+		if err == nil || errors.As(err, new(usageError)) || !time.Now().Add(readyInterval).Before(end) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(readyInterval):
+		}
+	}
 }
 
 // checkReady asks once. It goes past any HTTP proxy of the environment, which

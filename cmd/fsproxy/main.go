@@ -21,9 +21,12 @@ var subcommands = []func() *cobra.Command{
 	newServeCommand,
 	newDemoCommand,
 	newRCMCommand,
+	newInjectCommand,
 	newBenchCommand,
 	newCheckCommand,
+	newInvalidateCommand,
 	newVersionCommand,
+	newFeaturesCommand,
 	newTablesCommand,
 }
 

@@ -8,12 +8,12 @@ import (
 	"log/slog"
 	"net"
 	"sync"
-	"time"
 
 	"github.com/fsproxy/fsproxy/admin"
 	"github.com/fsproxy/fsproxy/cache"
 	"github.com/fsproxy/fsproxy/cluster"
 	"github.com/fsproxy/fsproxy/config"
+	"github.com/fsproxy/fsproxy/invalidation"
 	"github.com/fsproxy/fsproxy/proxy"
 	"github.com/fsproxy/fsproxy/resp"
 )
@@ -28,6 +28,7 @@ type sidecar struct {
 	proxy    *proxy.Server
 	admin    *admin.Server
 	mode     *modeSwitch
+	sources  *invalidation.Set
 
 	listeners     []net.Listener
 	adminListener net.Listener // nil: switched off
@@ -90,6 +91,9 @@ func (s *sidecar) assemble() error {
 		MaxBytes: int64(cfg.Cache.ResolvedMaxBytes()), MaxAge: cfg.Cache.MaxAge, NegativeMaxAge: cfg.Cache.NegativeMaxAge,
 		Shards: cfg.Cache.Shards, MaxRowBytes: int(cfg.Cache.MaxRowBytes), MaxFeatures: cfg.Cache.MaxFeatures,
 		MaxProjections: cfg.Cache.MaxProjections, MaxLayouts: cfg.Cache.MaxLayouts, NeverCache: cfg.Cache.NeverCache,
+		StaleWhileRevalidate: cfg.Invalidation.StaleWhileRevalidate,
+		Policy:               policies(cfg),
+		StaleIfError:         cfg.Upstream.StaleIfError,
 	}, s.clock)
 	if err != nil {
 		return err
@@ -107,8 +111,15 @@ func (s *sidecar) assemble() error {
 		},
 		TLS: tlsConfig, Username: cfg.Upstream.Username, Password: password,
 		ConnectTimeout: cfg.Upstream.ConnectTimeout, FetchTimeout: cfg.Upstream.FetchTimeout,
-		Connections: cfg.Upstream.Connections, RefreshInterval: cfg.Upstream.RefreshInterval, Log: s.log,
+		Connections: cfg.Upstream.Connections, RefreshInterval: cfg.Upstream.RefreshInterval,
+		MaxInFlight: cfg.Upstream.MaxInFlight, HedgeBudget: cfg.Upstream.HedgeBudget, SlowStart: cfg.Upstream.SlowStart,
+		Zone: cfg.Upstream.Zone, TopologyPatience: cfg.Upstream.TopologyPatience, Log: s.log,
 	})
+	s.sources, err = newSources(cfg.Invalidation, invalidation.Adapt(s.cache), s.upstream, cfg.Catalogue(), s.log)
+	if err != nil {
+		s.upstream.Close()
+		return err
+	}
 	s.proxy = proxy.New(proxy.Config{
 		Limits: resp.Limits{
 			Arguments: cfg.Limits.MaxArguments, BulkBytes: int(cfg.Limits.MaxBulkBytes),
@@ -124,6 +135,7 @@ func (s *sidecar) assemble() error {
 		Cache: s.cache, Upstream: s.upstream, Proxy: s.proxy, Clock: s.clock,
 		Config: func() *config.Config { return s.cfg },
 		Mode:   s.mode.get, SetMode: s.mode.set,
+		Invalidation: s.sources.Statuses, Names: cfg.Catalogue(),
 	}, s.log)
 	return nil
 }
@@ -146,6 +158,8 @@ func (s *sidecar) run(ctx context.Context) error {
 	background, stop := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { s.clock.Run(background) })
+	wg.Go(func() { s.cache.Reclaim(background) })
+	wg.Go(func() { s.sources.Run(background) })
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var adminErr error
@@ -167,16 +181,17 @@ func (s *sidecar) run(ctx context.Context) error {
 	return errors.Join(err, adminErr)
 }
 
-// awaitStore waits until the store was looked for once, within the time that a
-// connection to it may take: a client that comes at once would else get an error
-// in front of a store that is there. Its connection waits meanwhile, as the
+// awaitStore waits until the store was looked for once, and then for the sources
+// of invalidations, within the time that a connection to it may take: a client
+// that comes at once would else get an error in front of a store that is there,
+// or have its first values not kept. Its connection waits meanwhile, as the
 // listeners are open already.
 func (s *sidecar) awaitStore(ctx context.Context) {
-	patience := time.NewTimer(s.cfg.Upstream.ConnectTimeout)
-	defer patience.Stop()
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Upstream.ConnectTimeout)
+	defer cancel()
 	select {
 	case <-s.upstream.Looked():
-	case <-patience.C:
+		s.sources.Positioned(ctx)
 	case <-ctx.Done():
 	}
 }

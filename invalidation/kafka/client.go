@@ -3,7 +3,9 @@ package kafka
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"slices"
 	"sync"
@@ -65,6 +67,9 @@ func (c *client) do(ctx context.Context, x *exchange, patience time.Duration) er
 	defer cancel()
 	x.spans = c.spans
 	_, err := c.transport.RoundTrip(ctx, c.addresses, x)
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		return fmt.Errorf("the broker closed the connection (are TLS and SASL set as it wants them, and the password right?): %w", err)
+	}
 	return err
 }
 

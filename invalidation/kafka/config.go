@@ -14,9 +14,6 @@ import (
 	"github.com/fsproxy/fsproxy/invalidation"
 )
 
-// Kind is what the guards of topics are called.
-const Kind = "kafka"
-
 // Config says which topics are read, and where.
 type Config struct {
 	Brokers []string    // host:port of some, by which the others are found
@@ -39,7 +36,7 @@ type SASL struct {
 
 // TopicConfig says how a topic is read and what depends on it.
 type TopicConfig struct {
-	Guard  invalidation.GuardConfig // its Name is the topic's; Kind is set here
+	Guard  invalidation.GuardConfig // its Name is the topic's
 	Format Format
 	// Apply puts new values in place where it can, instead of evicting.
 	Apply bool

@@ -128,10 +128,15 @@ func newRig(t *testing.T, k *kfake.Cluster, change ...func(*Config)) *rig {
 
 func newProducer(t *testing.T, k *kfake.Cluster, options ...kgo.Opt) *kgo.Client {
 	t.Helper()
+	// Without idempotence, which a topic made again would confuse.
+	return newClientOf(t, k, append(options, kgo.MaxProduceRequestsInflightPerBroker(1), kgo.DisableIdempotentWrite())...)
+}
+
+func newClientOf(t *testing.T, k *kfake.Cluster, options ...kgo.Opt) *kgo.Client {
+	t.Helper()
 	client, err := kgo.NewClient(append([]kgo.Opt{
 		kgo.SeedBrokers(k.ListenAddrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.MetadataMinAge(10 * time.Millisecond),
-		kgo.MaxProduceRequestsInflightPerBroker(1), kgo.DisableIdempotentWrite(), kgo.UnknownTopicRetries(-1),
-		kgo.MetadataMaxAge(100 * time.Millisecond),
+		kgo.UnknownTopicRetries(-1), kgo.MetadataMaxAge(100 * time.Millisecond),
 	}, options...)...)
 	if err != nil {
 		t.Fatal(err)

@@ -56,7 +56,7 @@ func newTopic(cfg TopicConfig, source Config, memory invalidation.Memory, log *s
 	if err != nil {
 		return nil, err
 	}
-	cfg.Guard.Kind = Kind
+	cfg.Guard.Kind = invalidation.KindKafka
 	t := &topic{
 		name: cfg.Guard.Name, cfg: cfg, parser: p, memory: memory, log: log,
 		guard:      invalidation.NewGuard(cfg.Guard, memory, log),

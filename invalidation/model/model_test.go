@@ -6,38 +6,49 @@ import (
 	"testing"
 )
 
+// ever is longer than any walk.
+const ever = 99
+
 // scenarios are walked whole; together they need every rule.
 var scenarios = []Scenario{
 	{
-		Name: "updates, no lag", Updates: 2, Positioned: true,
-		Fetch: 2, Bound: 2, Age: 99, Fetches: 2, Evictions: 1, Ticks: 5, B: 2,
+		Name: "updates", Updates: 2, Positioned: true,
+		Fetch: 2, Bound: ever, Age: ever, Fetches: 2, Evictions: 1, Ticks: 4, B: ever,
 	},
 	{
-		Name: "updates, a fetcher that lags", Updates: 2, Positioned: true, Lag: 1, Settle: 1, Produce: 1,
-		Fetch: 1, Bound: 2, Age: 99, Fetches: 1, Ticks: 6, B: 3,
+		Name: "updates, a fetcher that lags", Updates: 2, Positioned: true, Lag: 1, Settle: 1,
+		Fetch: 2, Bound: ever, Age: ever, Fetches: 1, Evictions: 1, Ticks: 5, B: ever,
 	},
 	{
-		Name: "outages and gaps", Updates: 2, Lag: 1, Settle: 1,
-		Fetch: 1, Bound: 2, Age: 99, Fetches: 1, Outages: 1, Gaps: 1, Ticks: 6, B: 3,
+		Name: "outages of the stream", Updates: 1, Positioned: true,
+		Fetch: 1, Bound: 3, Age: ever, Fetches: 1, Outages: 1, Ticks: 5, B: 2,
 	},
 	{
-		Name: "uploads", Uploads: 2, Lag: 2, Settle: 2,
-		Fetch: 1, Bound: 1, Age: 99, Fetches: 1, Outages: 1, Ticks: 7, B: 3,
+		Name: "gaps in the stream", Updates: 2, Lag: 1, Settle: 1,
+		Fetch: 1, Bound: ever, Age: ever, Fetches: 1, Gaps: 1, Ticks: 4, B: ever,
 	},
 	{
-		Name: "writes, no lag", Writes: 2, Settle: 2, Write: 2,
-		Age: 99, Fetches: 1, Evictions: 1, Ticks: 6, B: 0,
+		Name: "uploads", Uploads: 2, Positioned: true, Lag: 3, Settle: 3, Late: 1,
+		Bound: ever, Age: ever, Fetches: 1, Ticks: 6, B: 3,
+	},
+	{
+		Name: "outages of markers", Uploads: 2, Lag: 1, Settle: 1,
+		Fetch: 1, Bound: 2, Age: ever, Fetches: 1, Outages: 1, Ticks: 5, B: 2,
+	},
+	{
+		Name: "writes", Writes: 2, Settle: 2, Write: 2,
+		Age: ever, Fetches: 1, Evictions: 1, Ticks: 6, B: 0,
 	},
 	{
 		Name: "writes, a fetcher that lags", Writes: 2, Lag: 1, Settle: 1, Write: 2,
-		Fetch: 1, Age: 99, Fetches: 2, Ticks: 6, B: 2,
+		Fetch: 1, Age: ever, Fetches: 2, Ticks: 6, B: 2,
 	},
 	{
-		Name: "changes without a word", Silent: 3, Lag: 1, Settle: 1, Fetch: 1, Age: 2, Fetches: 2, Ticks: 6, B: 3,
+		Name: "changes without a word", Silent: 3, Lag: 1, Settle: 1, Fetch: 1, Age: 2, Fetches: 2, Ticks: 6, B: 2,
 	},
 	{
-		Name: "values put in place, out of order", Updates: 3, Apply: true, Unordered: true,
-		Produce: 1, Fetch: 0, Bound: 1, Age: 99, Fetches: 1, Ticks: 6, B: 2,
+		Name: "values put in place, out of order", Updates: 2, Apply: true, Unordered: true,
+		Produce: 1, Late: 1, Bound: ever, Age: ever, Fetches: 1, Ticks: 6, B: 1,
 	},
 }
 
@@ -53,23 +64,43 @@ func TestNothingServedIsOlderThanPromised(t *testing.T) {
 	}
 }
 
-func TestEachRuleIsNeeded(t *testing.T) {
+// caughtIn says in which scenario a rule is missed, where that is not the first.
+var caughtIn = map[string]string{
+	"MarkTwice":      "uploads",
+	"RepeatEach":     "uploads",
+	"HoldDown":       "updates, a fetcher that lags",
+	"PositionFirst":  "outages of markers",
+	"ForgetFirst":    "outages of markers",
+	"GapForgets":     "gaps in the stream",
+	"ForgetTwice":    "gaps in the stream",
+	"Suspend":        "outages of the stream",
+	"HeardWhenAsked": "outages of the stream",
+	"HeardWhenRead":  "outages of the stream",
+	"WriteBefore":    "writes",
+	"WriteAfter":     "writes, a fetcher that lags",
+	"VersionNewer":   "values put in place, out of order",
+	"LagAgo":         "values put in place, out of order",
+	"MaxAge":         "changes without a word",
+}
+
+func TestThePromiseIsBrokenWithoutAnyOneRule(t *testing.T) {
 	rules := reflect.TypeFor[Rules]()
 	for i := range rules.NumField() {
-		t.Run(rules.Field(i).Name, func(t *testing.T) {
+		rule := rules.Field(i).Name
+		t.Run(rule, func(t *testing.T) {
 			without := All()
 			reflect.ValueOf(&without).Elem().Field(i).SetBool(false)
-			caught := false
+			in := scenarios[0]
 			for _, s := range scenarios {
-				r := Walk(s, without)
-				if r.Broken != "" {
-					caught = true
-					t.Logf("%s: %s:\n  %s", s.Name, r.Broken, strings.Join(r.Schedule, "\n  "))
+				if s.Name == caughtIn[rule] {
+					in = s
 				}
 			}
-			if !caught {
-				t.Error("the promise holds without it")
+			r := Walk(in, without)
+			if r.Broken == "" {
+				t.Fatalf("%s: the promise holds without this rule in all of %d states", in.Name, r.States)
 			}
+			t.Logf("%s, without %s: %s, after %d states:\n  %s", in.Name, rule, r.Broken, r.States, strings.Join(r.Schedule, "\n  "))
 		})
 	}
 }

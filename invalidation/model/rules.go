@@ -45,9 +45,9 @@ type Rules struct {
 	WriteBefore, WriteAfter bool
 	// VersionNewer: a record's value is put in place only over an older version.
 	VersionNewer bool
-	// ApplyOverKnown: it is put in place only over a value known to be older than
-	// any record that may still come, and else evicts.
-	ApplyOverKnown bool
+	// LagAgo: it is put in place as if it had been fetched as long ago as a record
+	// may come late, and so only if nothing was invalidated since.
+	LagAgo bool
 	// MaxAge: a value is served no longer than its age.
 	MaxAge bool
 }

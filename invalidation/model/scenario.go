@@ -17,12 +17,13 @@ type Scenario struct {
 	Produce int // a record is in the stream at the latest so long after the store's change
 	Fetch   int // a fetch is answered at the latest so long after it began
 	Write   int // and so is a write that passes through
+	Late    int // a record or marker is read at the latest so long after the store's change; 0: whenever
 
 	// How fsproxy is set.
 	Settle int
 	Bound  int // of a source's silence, and of its lag
 	Age    int // of a value
-	Apply  bool // a record's value is put in place; else it evicts
+	Apply  bool // a record's value is put in place, which needs Late; else it evicts
 
 	// What else happens.
 	Fetches    int  // in flight at once, at most maxFetches

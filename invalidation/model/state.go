@@ -29,7 +29,8 @@ type state struct {
 	// The cache.
 	row     row
 	known   int8   // the latest version that a record told of
-	stamp   int8   // the table of recent updates: no fetch that began until then is kept
+	changed int8   // the table of recent updates: when the last one came,
+	stamp   int8   // and until when no fetch that begins is kept
 	invalid int8   // the feature's last invalidation
 	again   uint32 // the ticks at which it is invalidated once more, a bit each
 	fetches [maxFetches]fetch
@@ -70,7 +71,6 @@ type marker struct {
 // row is what the cache holds of the value.
 type row struct {
 	held    bool
-	applied bool // it came with a record
 	value   int8
 	tick    int8
 }
@@ -98,7 +98,7 @@ func (w *walker) start() state {
 			int8(w.Updates), int8(w.Uploads), int8(w.Writes), int8(w.Silent),
 			int8(w.Outages), int8(w.Gaps), int8(w.Evictions),
 		},
-		known: none, stamp: none, invalid: none, event: none,
+		known: none, changed: none, stamp: none, invalid: none, event: none,
 	}
 	s.stream.source = w.startOf(w.streams())
 	s.marker.source = w.startOf(w.marks())
@@ -129,7 +129,7 @@ func (s *state) forgetPast(w *walker) {
 	if s.row.held && !w.later(s.row.tick, s.invalid) {
 		s.row = row{}
 	}
-	oldest := s.now
+	oldest := s.now // of what is not kept yet
 	for i := range s.fetches {
 		if f := &s.fetches[i]; f.active {
 			oldest = min(oldest, f.began)
@@ -140,15 +140,61 @@ func (s *state) forgetPast(w *walker) {
 	if s.fetches[0].order() < s.fetches[1].order() {
 		s.fetches[0], s.fetches[1] = s.fetches[1], s.fetches[0]
 	}
-	if s.stamp < oldest {
-		s.stamp = none
-	}
-	if s.invalid < oldest && (!s.row.held || s.invalid < s.row.tick) {
-		s.invalid = none
-	}
-	if int(s.event)+w.Settle < int(s.now) {
+	if int(s.event)+w.Settle < int(oldest) {
 		s.event = none
 	}
+	if !w.Apply { // or a value comes that is as old as the stream
+		s.changed = later(s.changed, oldest)
+		s.stamp = later(s.stamp, oldest)
+		if !s.row.held || s.invalid < s.row.tick {
+			s.invalid = later(s.invalid, oldest)
+		}
+		s.forgetReplaced()
+	}
+	s.stream.forgetRead()
+}
+
+// later is a tick that matters only from another one on.
+func later(tick, from int8) int8 {
+	if tick < from {
+		return none
+	}
+	return tick
+}
+
+// forgetReplaced forgets when versions were replaced that nobody can be answered
+// with any more.
+func (s *state) forgetReplaced() {
+	oldest := s.replica
+	if s.row.held {
+		oldest = min(oldest, s.row.value)
+	}
+	for _, f := range s.fetches {
+		if f.replied {
+			oldest = min(oldest, f.value)
+		}
+	}
+	for v := int8(1); v <= oldest && v < s.version; v++ {
+		if s.stream.unsent&(1<<v) == 0 {
+			s.replaced[v] = 0
+		}
+	}
+}
+
+// forgetRead forgets the records that were read.
+func (st *stream) forgetRead() {
+	if !st.positioned || st.position == 0 {
+		return
+	}
+	read := st.position
+	copy(st.log[:], st.log[read:])
+	for i := st.end - read; int(i) < len(st.log); i++ {
+		st.log[i] = 0
+	}
+	st.end -= read
+	st.first = max(st.first-read, 0)
+	st.askedEnd = max(st.askedEnd-read, 0)
+	st.position = 0
 }
 
 // order tells fetches apart, since it does not matter which place one has.

@@ -50,8 +50,9 @@ func (w *walker) miss(s state) {
 		switch {
 		case !f.active:
 			free = i
-		case !w.JoinYounger || !s.suspended() && w.later(f.began, max(s.stamp, s.invalid)):
-			if need > f.need {
+		case w.mayJoin(&s, f):
+			held := w.later(f.began, max(s.changed, s.invalid)) && int(f.began) <= int(s.event)+w.Settle
+			if need > f.need && !held {
 				s.fetches[i].need = need
 				w.add(s, fmt.Sprintf("a reader joins the fetch of tick %d", f.began))
 			}
@@ -62,6 +63,16 @@ func (w *walker) miss(s state) {
 		s.fetches[free] = fetch{active: true, began: s.now, need: need}
 		w.add(s, "a reader begins a fetch")
 	}
+}
+
+// mayJoin tells whether a reader may join a fetch: of two who come in one tick
+// one will do, even if nobody vouches for what is in memory. One that joins a
+// fetch from within a settle is answered as its others are.
+func (w *walker) mayJoin(s *state, f fetch) bool {
+	if !w.JoinYounger {
+		return true
+	}
+	return w.later(f.began, max(s.changed, s.invalid)) && (!s.suspended() || f.began == s.now)
 }
 
 // reply has a fetcher answer a fetch.

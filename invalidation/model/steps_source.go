@@ -50,7 +50,7 @@ func (w *walker) hold(s *state) {
 	if w.HoldDown {
 		until += w.Settle
 	}
-	s.stamp = max(s.stamp, int8(until))
+	s.changed, s.stamp = s.now, max(s.stamp, int8(until))
 }
 
 // markerSteps are those of the poller of markers.
@@ -59,7 +59,7 @@ func (w *walker) markerSteps(s state) {
 	w.outage(s, func(n *state) *source { return &n.marker.source }, "markers")
 	switch {
 	case m.down:
-	case m.asked == none && w.worthAsking(&s, &m.source):
+	case m.asked == none && (m.seen != m.value || w.worthAsking(&s, &m.source)):
 		m.asked, m.answer = s.now, m.value
 		w.add(s, "the marker is read")
 	case m.asked != none:
@@ -89,7 +89,7 @@ func (w *walker) outage(s state, of func(*state) *source, name string) {
 
 // worthAsking leaves out questions that would teach nothing.
 func (w *walker) worthAsking(s *state, of *source) bool {
-	return !of.positioned || of.suspended || of.heard < s.now
+	return !of.positioned || of.suspended || of.heard < s.now && w.Bound <= w.Ticks
 }
 
 // streamSteps are those of the topic and its consumer.
@@ -182,11 +182,12 @@ func (w *walker) drop(s *state, version int8) {
 	if newer {
 		s.known = version
 	}
-	// A record may still come of what was written so long ago.
-	lag := w.Bound + w.Produce
-	sure := s.row.applied || !w.ApplyOverKnown || int(s.now-s.row.tick) > lag
-	if w.Apply && newer && sure && w.hit(s) {
-		s.row = row{held: true, applied: true, value: version, tick: s.now}
+	tick := s.now
+	if w.LagAgo {
+		tick -= int8(w.Late)
+	}
+	if w.Apply && newer && w.hit(s) && w.later(tick, s.invalid) {
+		s.row = row{held: true, value: version, tick: tick}
 		return
 	}
 	s.row = row{}

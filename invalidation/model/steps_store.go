@@ -33,6 +33,14 @@ func (w *walker) due(s *state) bool {
 			return true
 		}
 	}
+	for i := s.stream.position; w.Late > 0 && s.stream.positioned && i < s.stream.end; i++ {
+		if i >= s.stream.first && late(s.replaced[s.stream.log[i]], w.Late) {
+			return true
+		}
+	}
+	if m := &s.marker; w.Late > 0 && m.positioned && m.seen < m.value && late(s.replaced[m.seen+1], w.Late) {
+		return true
+	}
 	for _, f := range s.fetches {
 		if f.active && late(f.began, w.Fetch) {
 			return true

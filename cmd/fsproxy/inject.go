@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fsproxy/fsproxy/config"
+	"github.com/fsproxy/fsproxy/inject"
+)
+
+// injectFlags are the flags of inject that are no settings of the sidecar.
+type injectFlags struct {
+	render, listen, admin, level string
+	all, strict                  bool
+	certFile, keyFile            string
+	namespace, service           string
+	secret, webhook              string
+	options                      []string
+}
+
+func newInjectCommand() *cobra.Command {
+	var f injectFlags
+	cmd := &cobra.Command{
+		Use:   "inject [--render FILE]",
+		Short: "Put the sidecar into Pods: as a webhook of Kubernetes, or into files",
+		Long: "inject is a mutating admission webhook: it adds fsproxy to the Pods that ask for it\n" +
+			"by the label " + inject.InjectLabel + ": \"true\", their own or their namespace's, and points the\n" +
+			"environment variables that hold the store's address at it.\n\n" +
+			"With --render it does the same to a file of manifests, prints what comes out, and\n" +
+			"serves nothing. A Pod that asked and cannot have the sidecar is then an error.\n\n" +
+			"Flags of settings are the defaults of annotations of the same name\n" +
+			"(--memory: " + inject.Prefix + "memory).",
+		Example: "  fsproxy inject --render deployment.yaml | kubectl apply -f -\n" +
+			"  fsproxy inject --image registry.example/fsproxy:v1 --option log.format=json",
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			in, err := newInjector(cmd, f)
+			if err != nil {
+				return err
+			}
+			if f.render != "" {
+				return renderFile(cmd, in, f)
+			}
+			if levels := []string{"debug", "info", "warn", "error"}; !slices.Contains(levels, f.level) {
+				return usageError{fmt.Errorf("--log-level %q: use one of %v", f.level, levels)}
+			}
+			log := slog.New(config.Log{Level: f.level}.Handler(cmd.ErrOrStderr(), new(slog.LevelVar)))
+			return runInjector(cmd.Context(), log, in, f)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.render, "render", "", "YAML `file` of manifests to inject into, - for standard input; the result goes to standard output")
+	flags.BoolVar(&f.all, "all", false, "with --render: as if every namespace had the label; Pods may still object")
+	flags.StringVar(&f.listen, "listen", ":9443", "`address` of the webhook, host:port")
+	flags.StringVar(&f.admin, "admin", ":9190", "`address` of /metrics, /healthz and /readyz, host:port; empty: none")
+	flags.StringVar(&f.level, "log-level", "info", "least `level` that is logged: debug, info, warn, error")
+	flags.BoolVar(&f.strict, "strict", false, "deny the Pods that asked for the sidecar and cannot have it, rather than let them start without")
+	flags.StringVar(&f.certFile, "tls-cert-file", "", "PEM `file` of the webhook's certificate, read anew when it changes; empty: one is made and renewed")
+	flags.StringVar(&f.keyFile, "tls-key-file", "", "PEM `file` of its key")
+	flags.StringVar(&f.namespace, "namespace", "", "`name` of the injector's namespace; empty: the Pod's own")
+	flags.StringVar(&f.service, "service", "fsproxy-injector", "`name` of the Service that the made certificate is for")
+	flags.StringVar(&f.secret, "secret-name", "fsproxy-injector-certificates", "`name` of the Secret that keeps the made certificate")
+	flags.StringVar(&f.webhook, "webhook", "fsproxy-injector", "`name` of the MutatingWebhookConfiguration that is told whom to trust")
+	flags.StringArrayVar(&f.options, "option", nil, "`key=value`: an option of every sidecar that says nothing else (cache.max_age=10m); may be repeated")
+	for _, s := range inject.Flags() {
+		flags.String(s.Name, s.Default, s.Meaning)
+	}
+	return cmd
+}
+
+func newInjector(cmd *cobra.Command, f injectFlags) (*inject.Injector, error) {
+	cfg := inject.Config{Version: readBuild().Version, Settings: map[string]string{}, Options: map[string]string{}}
+	for _, s := range inject.Flags() {
+		value, err := cmd.Flags().GetString(s.Name)
+		if err != nil {
+			return nil, err
+		}
+		cfg.Settings[s.Name] = value
+	}
+	for _, o := range f.options {
+		key, value, found := strings.Cut(o, "=")
+		if !found {
+			return nil, usageError{fmt.Errorf("--option %q: accepted: key=value", o)}
+		}
+		cfg.Options[key] = value
+	}
+	return inject.New(cfg)
+}
+
+// renderFile prints the manifests with the sidecar. What is to be said about
+// them goes to standard error.
+func renderFile(cmd *cobra.Command, in *inject.Injector, f injectFlags) error {
+	var (
+		stream []byte
+		err    error
+	)
+	if f.render == "-" {
+		stream, err = io.ReadAll(cmd.InOrStdin())
+	} else {
+		stream, err = os.ReadFile(f.render)
+	}
+	if err != nil {
+		return fmt.Errorf("read the manifests: %w", err)
+	}
+	asker := inject.ByPod
+	if f.all {
+		asker = inject.ByNamespace
+	}
+	notes, err := in.Render(cmd.OutOrStdout(), stream, asker)
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.render, err)
+	}
+	var refused []error
+	for _, n := range notes {
+		if n.Refused {
+			refused = append(refused, fmt.Errorf("%s: %s", n.Object, n.Text))
+			continue
+		}
+		fmt.Fprintf(cmd.ErrOrStderr(), "fsproxy: warning: %s: %s\n", n.Object, n.Text)
+	}
+	return errors.Join(refused...)
+}
+
+// runInjector serves the webhook until ctx ends.
+func runInjector(ctx context.Context, log *slog.Logger, in *inject.Injector, f injectFlags) error {
+	server := inject.NewServer(in, inject.ServerConfig{Strict: f.strict, Log: log})
+	look, err := certificates(f, server, log)
+	if err != nil {
+		return err
+	}
+	reviews, err := net.Listen("tcp", f.listen)
+	if err != nil {
+		return fmt.Errorf("listen on %s (choose a free address with --listen): %w", f.listen, err)
+	}
+	var admin net.Listener
+	if f.admin != "" {
+		if admin, err = net.Listen("tcp", f.admin); err != nil {
+			_ = reviews.Close()
+			return fmt.Errorf("listen on %s (choose a free address with --admin): %w", f.admin, err)
+		}
+	}
+	log.Info("the injector is listening", "address", reviews.Addr().String(), "version", readBuild().Version)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	wg.Go(func() { look(ctx) })
+	return server.Serve(ctx, reviews, admin)
+}
+
+// certificates is what looks after the server's certificate: files that
+// somebody else renews, or a keeper that makes it.
+func certificates(f injectFlags, server *inject.Server, log *slog.Logger) (run func(context.Context), err error) {
+	if (f.certFile == "") != (f.keyFile == "") {
+		return nil, usageError{errors.New("--tls-cert-file and --tls-key-file are given together, or neither")}
+	}
+	if f.certFile != "" {
+		files := &inject.Files{Certificate: f.certFile, Key: f.keyFile, Use: server.SetCertificate, Log: log}
+		return files.Run, files.Load()
+	}
+	api, err := inject.InCluster()
+	if err != nil {
+		return nil, err
+	}
+	namespace := f.namespace
+	if namespace == "" {
+		if namespace, err = inject.Namespace(); err != nil {
+			return nil, err
+		}
+	}
+	service := f.service + "." + namespace + ".svc"
+	keeper := &inject.Keeper{
+		API: api, Namespace: namespace, Secret: f.secret, Webhook: f.webhook,
+		Names: []string{service, service + ".cluster.local"}, Use: server.SetCertificate, Log: log,
+	}
+	return keeper.Run, nil
+}
