@@ -81,7 +81,7 @@ func (s *Server) postInvalidate(c *call) (any, error) {
 		if wanted.All {
 			pattern = "*"
 		}
-		cover, err := feature.NewCover([]string{pattern}, nil)
+		cover, err := feature.NewCover([]string{pattern}, s.sources.Names)
 		if err != nil {
 			return nil, refuse(http.StatusBadRequest, "feature: %v", err)
 		}

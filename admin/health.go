@@ -3,6 +3,7 @@ package admin
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/fsproxy/fsproxy/admin/api"
@@ -27,7 +28,7 @@ const (
 // judge gives the verdict on a status and the reasons for it, worst first.
 func (s *Server) judge(status *api.Status) (api.Health, []api.Problem) {
 	problems := []api.Problem{}
-	for _, find := range []func(*api.Status) []api.Problem{s.judgeReady, s.judgeStore, s.judgeReads, s.judgeSources, s.judgeMemory, s.judgeReload} {
+	for _, find := range []func(*api.Status) []api.Problem{s.judgeReady, s.judgeStore, s.judgeFetchers, s.judgeReads, s.judgeSources, s.judgeMemory, s.judgeReload} {
 		problems = append(problems, find(status)...)
 	}
 	slices.SortStableFunc(problems, func(a, b api.Problem) int { return badness(b.Health) - badness(a.Health) })
@@ -70,6 +71,29 @@ func (s *Server) judgeStore(*api.Status) []api.Problem {
 		})
 	}
 	return problems
+}
+
+// judgeFetchers names those that are out of use.
+func (s *Server) judgeFetchers(*api.Status) []api.Problem {
+	var out []string
+	s.sources.Upstream.FetcherStatuses(func(f cluster.FetcherStatus) {
+		if f.State == cluster.StateAside || f.State == cluster.StateDown {
+			out = append(out, fmt.Sprintf("%s is %s (%s)", f.Addr, f.State, f.Why))
+		}
+	})
+	if len(out) == 0 {
+		return nil
+	}
+	slices.Sort(out)
+	const named = 3
+	what := strings.Join(out[:min(len(out), named)], ", ")
+	if more := len(out) - named; more > 0 {
+		what += fmt.Sprintf(" and %d more", more)
+	}
+	return []api.Problem{{
+		Health: api.HealthDegraded, What: "fetchers out of use: " + what,
+		Do: "mend or replace them; others of their shards answer meanwhile, and they are taken back by themselves",
+	}}
 }
 
 // judgeReads looks at the last minute.

@@ -36,6 +36,25 @@ var invalidationMetrics = []metric{
 			}
 		}
 	}},
+	{"fsproxy_source_records_total", counter, []string{"source", "kind", "result"}, "Records of a topic: read (all of them), unreadable (skipped; the entity in the record's key was forgotten).", perRecords(func(r *invalidation.Records, emit func(uint64, string)) {
+		emit(r.Read, "read")
+		emit(r.Unreadable, "unreadable")
+	})},
+	{"fsproxy_source_values_total", counter, []string{"source", "kind", "result"}, "Values that a topic's records told of: evicted, applied (put in place), uncovered (evicted or applied too, but of features that the topic is not said to cover).", perRecords(func(r *invalidation.Records, emit func(uint64, string)) {
+		emit(r.Evicted, "evicted")
+		emit(r.Applied, "applied")
+		emit(r.Uncovered, "uncovered")
+	})},
+}
+
+func perRecords(values func(*invalidation.Records, func(n uint64, result string))) func(*scrape, emit) {
+	return func(s *scrape, emit emit) {
+		for _, from := range s.sources {
+			if from.Records != nil {
+				values(from.Records, func(n uint64, result string) { emit(float64(n), from.Name, from.Kind, result) })
+			}
+		}
+	}
 }
 
 func perSource(value func(*invalidation.Status) float64) func(*scrape, emit) {

@@ -35,7 +35,9 @@ func (r reading) fieldsAsked() (n uint64) {
 	return n
 }
 
-func (r reading) fieldsFromMemory() uint64 { return r.fields["hit"] + r.fields["negative_hit"] }
+func (r reading) fieldsFromMemory() uint64 {
+	return r.fields["hit"] + r.fields["negative_hit"] + r.fields["stale_hit"]
+}
 
 // gauges is where readings are taken.
 type gauges struct{ sources Sources }

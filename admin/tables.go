@@ -47,18 +47,25 @@ func (s *Server) topology() api.Topology {
 		}
 	}
 	up.FetcherStatuses(func(status cluster.FetcherStatus) {
-		addr, f := status.Addr, status.Stats
-		fetcher := api.Fetcher{
-			Address: addr, Shards: append([]int{}, shardsOf[addr]...), State: string(status.State), Outstanding: status.Outstanding,
-			Fetches: f.Fetches.Load(), Answered: f.Answered.Load(), Errors: f.Errors.Load(), Timeouts: f.Timeouts.Load(),
-		}
-		if fetcher.Answered > 0 {
-			fetcher.MeanSeconds = round(float64(f.Nanos.Load()) / float64(fetcher.Answered) / float64(time.Second))
-		}
-		answer.Fetchers = append(answer.Fetchers, fetcher)
+		answer.Fetchers = append(answer.Fetchers, fetcherOf(status, shardsOf[status.Addr]))
 	})
 	slices.SortFunc(answer.Fetchers, func(a, b api.Fetcher) int { return strings.Compare(a.Address, b.Address) })
 	return answer
+}
+
+func fetcherOf(from cluster.FetcherStatus, shards []int) api.Fetcher {
+	stats := from.Stats
+	fetcher := api.Fetcher{
+		Address: from.Addr, Zone: from.Zone, Shards: append([]int{}, shards...), State: string(from.State), Why: from.Why,
+		UntilSeconds: round(from.Until.Seconds()), Outstanding: from.Outstanding,
+		Fetches: stats.Fetches.Load(), Answered: stats.Answered.Load(), Errors: stats.Errors.Load(),
+		Timeouts: stats.Timeouts.Load(), Ejections: stats.Ejections.Load(),
+	}
+	if from.Latency > 0 {
+		latency := round(from.Latency.Seconds())
+		fetcher.LatencySeconds = &latency
+	}
+	return fetcher
 }
 
 func (s *Server) getSources(*call) (any, error) { return s.sources.statuses(), nil }

@@ -48,6 +48,7 @@ type Cache struct {
 	refreshes refreshes
 	oldest    oldest
 	stats     counters
+	max       atomic.Int64 // bytes of rows; cfg has what it began with
 }
 
 // counters are what Stats gives out.
@@ -77,6 +78,7 @@ func New(cfg Config, clock *Clock) (*Cache, error) {
 		shards *= 2
 	}
 	c := &Cache{cfg: cfg, clock: clock, seed: maphash.MakeSeed(), shards: make([]*otter.Cache[string, row], shards)}
+	c.max.Store(cfg.MaxBytes)
 	c.Interner = newInterner(&c.cfg, clock, c.seed)
 	for i := range c.shards {
 		shard, err := otter.New(&otter.Options[string, row]{
@@ -90,6 +92,15 @@ func New(cfg Config, clock *Clock) (*Cache, error) {
 		c.shards[i] = shard
 	}
 	return c, nil
+}
+
+// SetMaxBytes changes the bound on the bytes of rows; what is over it is evicted
+// soon. What may be interned stays as the first bound had it.
+func (c *Cache) SetMaxBytes(n int64) {
+	c.max.Store(n)
+	for _, shard := range c.shards {
+		shard.SetMaximum(uint64(max(n/int64(len(c.shards)), 1)))
+	}
 }
 
 // Close ends the cache's own goroutines.
@@ -248,7 +259,7 @@ func (c *Cache) Stats() Stats {
 	}
 	return Stats{
 		Bytes:     bytes,
-		MaxBytes:  c.cfg.MaxBytes,
+		MaxBytes:  c.max.Load(),
 		Rows:      c.stats.rows.Load(),
 		Fields:    c.stats.fields.Load(),
 		Fills:     c.stats.fills.Load(),

@@ -14,15 +14,14 @@ import (
 // Those take the cheaper of the two every time, so that of equals, whose averages
 // always differ by some noise, one gets most for a while, then another. Here
 // latencies that differ by less than noise are alike, and the chances go by the
-// inverse cube of the costs (the power that C3 gives to queues; Suresh et al.,
-// NSDI 2015): equals have the same share all the time, and one that is ten times
-// as slow gets a hundredth of theirs, which is enough to notice that it has
-// recovered.
+// inverse fourth power of the costs: equals have the same share all the time, and
+// one that is several times as slow gets so few that those who ask do not see it
+// in their 99th percentile, but enough to notice that it has recovered.
 
 const (
 	// latencyFloor is added to each latency: differences below it are the
 	// network's and this machine's, not the fetcher's.
-	latencyFloor = 100 * time.Microsecond
+	latencyFloor = 200 * time.Microsecond
 	// latencyOver is the time constant of the average.
 	latencyOver = 500 * time.Millisecond
 	// latencyCount is the least part of the time between two answers that the
@@ -33,7 +32,7 @@ const (
 	// average grows that many times faster each time.
 	latencySpike = 8
 	// latencyNoise is by how many times the latencies of equals may differ.
-	latencyNoise = 2
+	latencyNoise = 1.5
 	// latencyForget is in what time without an answer an average loses half of
 	// its weight, so that one bad answer does not keep a fetcher from being asked
 	// where there are few fetches.
@@ -108,7 +107,7 @@ func (f *fetcher) dearer(other *fetcher, now int64) float64 {
 	switch {
 	case times > latencyNoise:
 		times /= latencyNoise
-	case times < 1./latencyNoise:
+	case times < 1/latencyNoise:
 		times *= latencyNoise
 	default:
 		times = 1
@@ -195,7 +194,7 @@ func draw(nodes []*fetcher, avoid *fetcher, now time.Time) (*fetcher, rank) {
 	if ra == fit && rb == fit {
 		at := clock(now)
 		times := a.dearer(b, at)
-		wa, wb := a.weight(at), b.weight(at)*times*times*times
+		wa, wb := a.weight(at), b.weight(at)*times*times*times*times
 		if rand.Float64()*(wa+wb) < wa {
 			return a, fit
 		}

@@ -98,12 +98,12 @@ func cacheOptions() []Option {
 			Meaning: "Memory for rows, overhead included; the limit is the container's, or else the machine's memory",
 		},
 		{
-			Key: "cache.max_age", Default: "1h", Reloadable: true,
+			Key: "cache.max_age", Default: "1h",
 			Form:    durations(time.Millisecond, maxAge),
 			Meaning: "How old a value may be and still be served from memory; no longer than the store's shortest expiry",
 		},
 		{
-			Key: "cache.negative_max_age", Default: "5m", Reloadable: true,
+			Key: "cache.negative_max_age", Default: "5m",
 			Form:    durations(time.Millisecond, maxAge),
 			Meaning: "The same for a field that the store does not have; at most max_age",
 		},
@@ -113,7 +113,7 @@ func cacheOptions() []Option {
 			Meaning: "Parts of the cache with a lock each",
 		},
 		{
-			Key: "cache.max_row_bytes", Default: "1MiB", Reloadable: true,
+			Key: "cache.max_row_bytes", Default: "1MiB",
 			Form:    sizes(64, redisBulkBytes),
 			Meaning: "A larger row is answered and not kept; at most max_bytes",
 		},
@@ -138,7 +138,7 @@ func cacheOptions() []Option {
 			Meaning: "After a write through the proxy, how long a fetcher may still answer with the old value; until then what was written is fetched and not kept",
 		},
 		{
-			Key: "cache.never_cache", Default: "_ts:*", Reloadable: true,
+			Key: "cache.never_cache", Default: "_ts:*",
 			Form:    maybeEmpty(listOf(checked("pattern", "a pattern of feature names in which * is any text, ? any byte and [a-z] a range", checkPattern))),
 			Meaning: "Features that are fetched each time and never kept: those by which a writer decides whether to write, as Feast does by its _ts: fields",
 		},

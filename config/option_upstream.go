@@ -49,12 +49,12 @@ func upstreamOptions() []Option {
 			Meaning: "The name that the store's certificate must hold; empty: the host that is connected to",
 		},
 		{
-			Key: "upstream.connect_timeout", Default: "300ms", Reloadable: true,
+			Key: "upstream.connect_timeout", Default: "300ms",
 			Form:    durations(time.Millisecond, time.Minute),
 			Meaning: "How long opening a connection to the store may take, TLS and greeting included",
 		},
 		{
-			Key: "upstream.fetch_timeout", Default: "50ms", Reloadable: true,
+			Key: "upstream.fetch_timeout", Default: "50ms",
 			Form:    durations(time.Millisecond, time.Minute),
 			Meaning: "How long a fetch may take before its readers get an error",
 		},
@@ -84,7 +84,7 @@ func upstreamOptions() []Option {
 			Meaning: "The zone whose fetchers are asked first, as CLUSTER SHARDS names it (availability-zone); empty: all are alike",
 		},
 		{
-			Key: "upstream.refresh_interval", Default: "30s", Reloadable: true,
+			Key: "upstream.refresh_interval", Default: "30s",
 			Form:    durations(time.Second, day),
 			Meaning: "How often the topology is asked for again, jittered",
 		},

@@ -39,10 +39,12 @@ func (n *notes) has(entity string) bool {
 func (*notes) Apply([]byte, []invalidation.Value, int64, time.Duration, time.Duration) int { return 0 }
 func (*notes) Invalidate([]byte, time.Duration)                                            {}
 func (*notes) InvalidateAll(time.Duration)                                                 {}
-func (*notes) Mark(*feature.Cover) int                                                     { return 0 }
-func (*notes) Forget(*feature.Cover, time.Duration) int                                    { return 0 }
-func (n *notes) Suspend(*feature.Cover) invalidation.Suspension                            { return n }
-func (*notes) Resume(time.Duration)                                                        {}
+func (*notes) Mark(*feature.Cover) int { return 0 }
+
+func (*notes) Forget(*feature.Cover, time.Duration) int { return 0 }
+
+func (n *notes) Suspend(*feature.Cover) invalidation.Suspension { return n }
+func (*notes) Resume(time.Duration)                             {}
 
 // The source of updates against a real broker, through all that happens to one.
 func TestUpdatesAreReadThroughAllThatHappensToABroker(t *testing.T) {
@@ -127,7 +129,7 @@ func TestUpdatesAreReadThroughAllThatHappensToABroker(t *testing.T) {
 	b.createTopic(t, topic, 3)
 	evicts("in the topic made again")
 	trusted(1)
-	t.Logf("%+v, %+v", status(), source.Counters())
+	t.Logf("%+v, %+v", status(), *status().Records)
 }
 
 func update(entity string) kafkaRecord {

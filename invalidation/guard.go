@@ -281,12 +281,13 @@ func (g *Guard) calm(now time.Time) {
 	g.enter(StateTrusted, now)
 }
 
-// next is how long until something is due, unless a report comes before.
+// next is how long until something is due, unless a report comes before. What
+// was due by now was judged.
 func (g *Guard) next(now time.Time) time.Duration {
 	next := idle
 	at := func(t time.Time) {
-		if !t.IsZero() {
-			next = min(next, max(t.Sub(now), 0))
+		if t.After(now) {
+			next = min(next, t.Sub(now))
 		}
 	}
 	at(g.again)
@@ -296,11 +297,8 @@ func (g *Guard) next(now time.Time) time.Duration {
 	if g.state == StateServing && g.suspension == nil {
 		at(g.serveUntil)
 	}
-	if silent := g.heard.Add(g.cfg.MaxLag - g.health.Lag); now.Before(silent) {
-		at(silent)
-	} else if lost := g.heard.Add(g.cfg.MaxLag); now.Before(lost) {
-		at(lost)
-	}
+	at(g.heard.Add(g.cfg.MaxLag - g.health.Lag))
+	at(g.heard.Add(g.cfg.MaxLag))
 	if !g.calmSince.IsZero() {
 		at(g.calmSince.Add(g.cfg.MaxLag))
 	}

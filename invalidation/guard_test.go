@@ -103,6 +103,17 @@ func TestWhatWasFetchedWithinSettleOfTrustIsForgotten(t *testing.T) {
 	})
 }
 
+func TestASourceThatStartsNearItsBoundIsWatchedForAsLongAsThat(t *testing.T) {
+	watch(t, Bypass, 0, func(w *watched) {
+		w.after(10 * time.Second)
+		w.each(29*time.Second, func() { w.healthy(20 * time.Second) })
+		w.want(StateStarting, true)
+		w.each(3*time.Second, func() { w.healthy(20 * time.Second) })
+		w.want(StateTrusted, false)
+		w.wantLog("state=trusted before=starting")
+	})
+}
+
 func TestASourceThatIsNotFoundIsLostAfterItsBound(t *testing.T) {
 	for onLoss, suspended := range map[OnLoss]bool{Bypass: true, Flush: false, Serve: false} {
 		watch(t, onLoss, time.Hour, func(w *watched) {

@@ -48,6 +48,16 @@ type Status struct {
 	Gaps       uint64
 	Error      string // what the source said last; "": nothing is wrong
 	Counts     map[What]uint64
+	Records    *Records // nil: the source reads no records
+}
+
+// Records are what became of the records of a topic.
+type Records struct {
+	Read       uint64 // records
+	Unreadable uint64 // records, and batches of them, that were not understood
+	Evicted    uint64 // values that were dropped
+	Applied    uint64 // values that were put in place
+	Uncovered  uint64 // values of features that the topic is not said to cover
 }
 
 // What an invalidation was of.

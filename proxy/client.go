@@ -124,7 +124,7 @@ func (c *client) conclude(err error) {
 	if errors.Is(err, wire.ErrOutputLimit) || errors.Is(cause, wire.ErrOutputLimit) {
 		c.server.outputLimit.Add(1)
 		c.server.log.Warn("closed a client that does not read its replies",
-			"client", c.remote, "limit_bytes", c.server.cfg.MaxOutputBytes)
+			"client", c.remote, "limit_bytes", c.server.tuned.Load().MaxOutputBytes)
 	}
 }
 

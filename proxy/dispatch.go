@@ -364,8 +364,8 @@ func (c *client) place(p *passing) error {
 		c.invalidate(*p)
 		c.writing.Add(1)
 	}
-	if c.replies.count() >= c.server.cfg.MaxInFlight {
-		if err := c.waitBelow(c.server.cfg.MaxInFlight); err != nil {
+	if c.replies.count() >= c.server.tuned.Load().MaxInFlight {
+		if err := c.waitBelow(c.server.tuned.Load().MaxInFlight); err != nil {
 			return err
 		}
 	}
@@ -391,9 +391,9 @@ const maxUnsent = 1 << 20
 func (c *client) invalidate(p passing) {
 	s := c.server
 	if p.whole {
-		s.cache.InvalidateAll(s.cfg.WriteSettle)
+		s.cache.InvalidateAll(s.tuned.Load().WriteSettle)
 	}
 	for _, k := range p.keys {
-		s.cache.Invalidate([]byte(k), s.cfg.WriteSettle)
+		s.cache.Invalidate([]byte(k), s.tuned.Load().WriteSettle)
 	}
 }

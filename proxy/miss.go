@@ -32,11 +32,11 @@ var misses = sync.Pool{New: func() any { return new(miss) }}
 
 // miss takes a place in line for the reply and has what is missing fetched.
 func (c *client) miss(entity []byte, p *cache.Projection, single bool, found cache.Found) error {
-	if c.replies.count() >= c.server.cfg.MaxInFlight {
+	if c.replies.count() >= c.server.tuned.Load().MaxInFlight {
 		if c.looping {
 			return errMayWait
 		}
-		if err := c.waitBelow(c.server.cfg.MaxInFlight); err != nil {
+		if err := c.waitBelow(c.server.tuned.Load().MaxInFlight); err != nil {
 			return err
 		}
 	}

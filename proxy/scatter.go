@@ -112,7 +112,7 @@ func (c *client) scatter(cmd *command.Command, args [][]byte, raw []byte) (done 
 	whole.owed = owed
 	return true, c.passParts(&join{
 		client: c, name: cmd.Name, whole: whole, joiner: how.join, version: c.session.Proto,
-		request: request, limit: c.server.cfg.MaxOutputBytes,
+		request: request, limit: c.server.tuned.Load().MaxOutputBytes,
 	})
 }
 

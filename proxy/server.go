@@ -50,6 +50,9 @@ type Server struct {
 	verdicts *verdicts
 	canned   []byte // what every read is answered with; nil: as it should be
 
+	// tuned is cfg with what Tune has changed of it since.
+	tuned atomic.Pointer[Config]
+
 	draining  atomic.Bool
 	off       atomic.Bool    // every read is forwarded
 	listeners sync.WaitGroup // their goroutines
@@ -75,6 +78,7 @@ func New(cfg Config, c *cache.Cache, up *cluster.Upstream, clock *cache.Clock) *
 		latency: newLatency(), verdicts: newVerdicts(),
 	}
 	s.off.Store(cfg.Off)
+	s.tuned.Store(&cfg)
 	s.sessions = session.NewServer(session.Config{
 		KeySlot:    cluster.Slot,
 		Version:    s.storeVersion,
@@ -91,6 +95,15 @@ func New(cfg Config, c *cache.Cache, up *cluster.Upstream, clock *cache.Clock) *
 // SetOff says whether every read is forwarded. Connections stay as they are, and
 // heed it from the next that they read.
 func (s *Server) SetOff(off bool) { s.off.Store(off) }
+
+// Tune takes over from cfg what may change while clients are connected: limits
+// on requests and output for connections to come, the others for all.
+func (s *Server) Tune(cfg Config) {
+	tuned := s.cfg
+	tuned.Limits, tuned.MaxClients, tuned.MaxOutputBytes, tuned.MaxInFlight = cfg.Limits, cfg.MaxClients, cfg.MaxOutputBytes, cfg.MaxInFlight
+	tuned.WriteSettle, tuned.DrainTimeout, tuned.TunnelIdle = cfg.WriteSettle, cfg.DrainTimeout, cfg.TunnelIdle
+	s.tuned.Store(&tuned)
+}
 
 // storeVersion is what the store says of itself; "" until it was asked.
 func (s *Server) storeVersion() string {
@@ -209,7 +222,7 @@ func (s *Server) accept(l net.Listener) error {
 // admit starts serving a connection, or refuses it in Redis' words.
 func (s *Server) admit(nc net.Conn) {
 	s.mu.Lock()
-	full := len(s.clients) >= s.cfg.MaxClients
+	full := len(s.clients) >= s.tuned.Load().MaxClients
 	var c *client
 	if !full && !s.draining.Load() {
 		c = s.newClient(nc)
@@ -247,16 +260,16 @@ func (s *Server) newClient(nc net.Conn) *client {
 		server:  s,
 		number:  int(s.accepted.Load()),
 		remote:  addressText(nc.RemoteAddr(), nc.LocalAddr()),
-		parser:  resp.NewParser(s.cfg.Limits),
+		parser:  resp.NewParser(s.tuned.Load().Limits),
 		buf:     make([]byte, readBuffer),
 		tunnels: make(map[string]*tunnel),
 		proto:   resp.V2,
 	}
 	local := addressText(nc.LocalAddr(), nil)
 	if !s.takeOver(c, nc) {
-		c.nc, c.out = nc, wire.NewOutput(nc, s.cfg.MaxOutputBytes)
+		c.nc, c.out = nc, wire.NewOutput(nc, s.tuned.Load().MaxOutputBytes)
 	}
-	c.replies = newReplies(c.out, s.cfg.MaxOutputBytes)
+	c.replies = newReplies(c.out, s.tuned.Load().MaxOutputBytes)
 	c.session = s.sessions.Open(c.remote, local, c.out.Abort)
 	c.parser.Stranger(!c.session.Authenticated())
 	c.off = s.off.Load()
@@ -272,7 +285,7 @@ func (s *Server) takeOver(c *client, nc net.Conn) bool {
 	}
 	s.turn++
 	poll := s.polls[s.turn%len(s.polls)]
-	socket, out, ok := poll.Take(nc, s.cfg.MaxOutputBytes, c.readable)
+	socket, out, ok := poll.Take(nc, s.tuned.Load().MaxOutputBytes, c.readable)
 	if ok {
 		c.socket, c.out, c.poll, c.looping = socket, out, poll, true
 	}
@@ -309,7 +322,7 @@ func (s *Server) leave(c *client) {
 // drain timeout.
 func (s *Server) drain() {
 	s.each((*client).stopReading)
-	late := time.AfterFunc(s.cfg.DrainTimeout, func() {
+	late := time.AfterFunc(s.tuned.Load().DrainTimeout, func() {
 		s.each(func(c *client) {
 			_ = c.replies.fail(errDraining)
 			c.out.Abort()

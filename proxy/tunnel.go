@@ -89,13 +89,13 @@ func (c *client) dialTunnel(addr string) (*tunnel, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to the store: %w", err)
 	}
-	t := &tunnel{client: c, addr: addr, nc: nc, used: time.Now(), out: wire.NewOutput(nc, s.cfg.Limits.RequestBytes+maxUnsent+sendAt)}
+	t := &tunnel{client: c, addr: addr, nc: nc, used: time.Now(), out: wire.NewOutput(nc, s.tuned.Load().Limits.RequestBytes+maxUnsent+sendAt)}
 	if err := t.greet(c.proto, c.db); err != nil {
 		_ = nc.Close()
 		return nil, err
 	}
-	if s.cfg.TunnelIdle > 0 {
-		_ = nc.SetReadDeadline(time.Now().Add(s.cfg.TunnelIdle))
+	if s.tuned.Load().TunnelIdle > 0 {
+		_ = nc.SetReadDeadline(time.Now().Add(s.tuned.Load().TunnelIdle))
 	}
 	c.wg.Go(t.run)
 	return t, nil
@@ -201,7 +201,7 @@ func (t *tunnel) run() {
 
 func (t *tunnel) read() error {
 	var (
-		framer     = resp.NewFramer(t.client.server.cfg.MaxOutputBytes)
+		framer     = resp.NewFramer(t.client.server.tuned.Load().MaxOutputBytes)
 		buf        = make([]byte, readBuffer)
 		start, end int
 	)
@@ -262,7 +262,7 @@ func (t *tunnel) mayIdle(err error) bool {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	idle := t.client.server.cfg.TunnelIdle
+	idle := t.client.server.tuned.Load().TunnelIdle
 	unused := time.Since(t.used)
 	if unused >= idle && len(t.waiting) == 0 && !t.stateful {
 		t.err = errIdle

@@ -37,18 +37,21 @@ type Shard struct {
 	Nodes []string `json:"nodes"`
 }
 
-// Fetcher is a node that answers reads, and how it does. Latency is of the
-// fetches that it answered.
+// Fetcher is a node that answers reads, and how it does.
 type Fetcher struct {
-	Address     string  `json:"address"`
-	Shards      []int   `json:"shards"` // indexes of Topology.Shards
-	State       string  `json:"state"`  // "" where it is not known
-	Outstanding int64   `json:"outstanding"`
-	Fetches     uint64  `json:"fetches"`
-	Answered    uint64  `json:"answered"`
-	Errors      uint64  `json:"errors"`
-	Timeouts    uint64  `json:"timeouts"`
-	MeanSeconds float64 `json:"mean_seconds"` // since the start
+	Address        string   `json:"address"`
+	Zone           string   `json:"zone,omitempty"`
+	Shards         []int    `json:"shards"`                  // indexes of Topology.Shards
+	State          string   `json:"state"`                   // serving, warming, aside, down
+	Why            string   `json:"why,omitempty"`           // of aside and down
+	UntilSeconds   float64  `json:"until_seconds,omitempty"` // of aside: when it is probed again
+	Outstanding    int64    `json:"outstanding"`
+	LatencySeconds *float64 `json:"latency_seconds,omitempty"` // the recent average
+	Fetches        uint64   `json:"fetches"`
+	Answered       uint64   `json:"answered"`
+	Errors         uint64   `json:"errors"`
+	Timeouts       uint64   `json:"timeouts"`
+	Ejections      uint64   `json:"ejections"` // times that it was set aside
 }
 
 // Source is what tells of new values, and whether it can be trusted.

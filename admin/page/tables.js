@@ -26,20 +26,19 @@ export const features = new Table({
 });
 features.sort = { column: features.columns[1], order: -1 };
 
-const unwell = (r) => r.state && !["ok", "up", "in use", "healthy"].includes(r.state);
-
 export const fetchers = new Table({
   id: "fetchers", title: "Fetchers", empty: "The store was not found yet.", rowKey: (r) => r.address,
   columns: [
-    { key: "address", label: "Fetcher", className: "key", sub: (r) => r.why ?? "" },
+    { key: "address", label: "Fetcher", className: "key", sub: (r) => [r.zone, r.why].filter(Boolean).join(": ") },
     { key: "shards", label: "Shard", value: (r) => r.shards[0], show: (r) => r.shards.join(", ") || "none" },
-    { key: "state", label: "State", show: (r) => r.state || "in use", tag: (r) => unwell(r) ? "degraded" : "ok" },
+    { key: "state", label: "State", tag: (r) => ({ serving: "ok", down: "failing" })[r.state] ?? "degraded" },
     { key: "rate", label: "Fetches a second", num: true, show: (r) => count(r.rate) },
-    { key: "latency", label: "Latency", num: true, value: (r) => r.latency_seconds || r.mean_seconds, show: (r) => latency(r.latency_seconds || r.mean_seconds) },
+    { key: "latency", label: "Latency", num: true, show: (r) => latency(r.latency_seconds) },
     { key: "outstanding", label: "In flight", num: true, show: (r) => count(r.outstanding) },
     { key: "fetches", label: "Fetches", num: true, show: (r) => count(r.fetches) },
     { key: "errors", label: "Errors", num: true, show: (r) => count(r.errors) },
     { key: "timeouts", label: "Time-outs", num: true, show: (r) => count(r.timeouts) },
+    { key: "ejections", label: "Set aside", num: true, show: (r) => count(r.ejections) },
   ],
 });
 

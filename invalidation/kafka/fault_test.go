@@ -156,7 +156,7 @@ func TestErrorsOfFetchesAreTriedAgain(t *testing.T) {
 func TestRecordsThatWereDeletedUnreadAreAGap(t *testing.T) {
 	r := newRig(t, newKafka(t, 1)).pausable().started()
 	r.produce(0, "", says("read"))
-	r.until("fetched", func() bool { return r.counters().Records == 1 })
+	r.until("fetched", func() bool { return r.counters().Read == 1 })
 	for i := range 3 {
 		r.produce(0, "", says(fmt.Sprint("lost", i)))
 	}
@@ -272,7 +272,7 @@ func TestCompactionLeavesNoGapAndNoStall(t *testing.T) {
 	r.wants(evicted("e19"))
 	r.caughtUp()
 	r.noGap()
-	if c := r.counters(); c.Records == 20 {
+	if c := r.counters(); c.Read == 20 {
 		t.Log("nothing was compacted: the test tests little")
 	}
 }

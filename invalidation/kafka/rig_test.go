@@ -57,7 +57,8 @@ func (r *recorder) Mark(cover *feature.Cover) int {
 func (r *recorder) Forget(*feature.Cover, time.Duration) int       { return 1 }
 func (r *recorder) Suspend(*feature.Cover) invalidation.Suspension { return r }
 func (r *recorder) Resume(time.Duration)                           {}
-func (r *recorder) has(what string) bool                           { return slices.Contains(r.all(), what) }
+func (r *recorder) has(what string) bool { return slices.Contains(r.all(), what) }
+
 func (r *recorder) all() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -164,7 +165,7 @@ func (r *rig) started() *rig {
 }
 
 func (r *rig) status() invalidation.Status { return r.source.Statuses()[0] }
-func (r *rig) counters() Counters          { return r.source.Counters()[0] }
+func (r *rig) counters() invalidation.Records { return *r.status().Records }
 
 func (r *rig) until(what string, holds func() bool) {
 	r.t.Helper()

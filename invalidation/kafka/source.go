@@ -86,18 +86,9 @@ func (s *Source) Run(ctx context.Context) {
 func (s *Source) Statuses() []invalidation.Status {
 	var statuses []invalidation.Status
 	for _, t := range s.topics {
-		statuses = append(statuses, t.guard.Status())
+		statuses = append(statuses, t.status())
 	}
 	return statuses
-}
-
-// Counters are those of each topic.
-func (s *Source) Counters() []Counters {
-	var all []Counters
-	for _, t := range s.topics {
-		all = append(all, t.counters())
-	}
-	return all
 }
 
 // lookSoon asks the watch not to wait for its interval.

@@ -102,7 +102,7 @@ func TestRecordsThatCannotBeReadAreNoStop(t *testing.T) {
 	r.produce(0, "key of no features", `{"entity":"entity of no features"}`)
 	r.produce(0, "", says("last"))
 	r.wants("forget key", "forget gone", evicted("by key"), "forget entity of no features", "forget key of no features", evicted("last"))
-	if c := r.counters(); c.Records != 6 || c.Unreadable != 3 || c.Evicted != 2 || c.Entities != 4 {
+	if c := r.counters(); c.Read != 6 || c.Unreadable != 3 || c.Evicted != 2 {
 		t.Errorf("%+v", c)
 	}
 	if s := r.status(); s.Gaps != 0 || s.Counts[invalidation.WhatEntity] != 4 || s.Counts[invalidation.WhatUpdate] != 2 {
@@ -158,7 +158,7 @@ func TestMarkersAreCarriedOutTwice(t *testing.T) {
 	}
 	r.until("marked twice", twice("f"))
 	r.until("marked twice", twice("g*"))
-	r.until("counted", func() bool { c := r.counters(); return c.Markers == 2 && c.Unreadable == 1 })
+	r.until("counted", func() bool { return r.status().Counts[invalidation.WhatMarker] == 2 && r.counters().Unreadable == 1 })
 }
 
 func TestManyPartitionsNeedFewConnections(t *testing.T) {

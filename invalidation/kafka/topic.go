@@ -10,18 +10,6 @@ import (
 	"github.com/fsproxy/fsproxy/invalidation"
 )
 
-// Counters are what became of a topic's records since the start.
-type Counters struct {
-	Topic      string
-	Records    uint64 // read
-	Unreadable uint64 // of these, and of batches: not understood
-	Applied    uint64 // values put in place
-	Evicted    uint64 // features of an entity evicted
-	Entities   uint64 // entities evicted whole
-	Markers    uint64 // markers carried out
-	Uncovered  uint64 // features told of that the topic is not said to cover
-}
-
 // topic is a topic that is read.
 type topic struct {
 	name   string
@@ -32,7 +20,7 @@ type topic struct {
 	memory invalidation.Memory
 	log    *slog.Logger
 
-	records, unread, applied, evicted, entities, marked, uncovered atomic.Uint64
+	read, unread, evicted, applied, uncovered atomic.Uint64 // see invalidation.Records
 
 	// doubted is set where a broker said that it knows no such topic or partition.
 	doubted atomic.Bool
@@ -68,16 +56,19 @@ func newTopic(cfg TopicConfig, source Config, memory invalidation.Memory, log *s
 	return t, nil
 }
 
-func (t *topic) counters() Counters {
-	return Counters{
-		Topic: t.name, Records: t.records.Load(), Unreadable: t.unread.Load(), Applied: t.applied.Load(),
-		Evicted: t.evicted.Load(), Entities: t.entities.Load(), Markers: t.marked.Load(), Uncovered: t.uncovered.Load(),
+// status is the guard's, and what became of records.
+func (t *topic) status() invalidation.Status {
+	status := t.guard.Status()
+	status.Records = &invalidation.Records{
+		Read: t.read.Load(), Unreadable: t.unread.Load(), Evicted: t.evicted.Load(),
+		Applied: t.applied.Load(), Uncovered: t.uncovered.Load(),
 	}
+	return status
 }
 
 // act does what a record says.
 func (t *topic) act(partition int32, r record) {
-	t.records.Add(1)
+	t.read.Add(1)
 	switch {
 	case r.tooLong:
 		t.unreadable(partition, r, errTooLong)
@@ -125,7 +116,6 @@ func (t *topic) mark(partition int32, r record) {
 		err = errNoFeature
 	}
 	if len(names) > 0 {
-		t.marked.Add(uint64(len(names)))
 		t.marks.Changed(names...)
 	}
 	if err != nil {
@@ -166,7 +156,6 @@ func (t *topic) complain(partition int32, offset int64, reason error) {
 }
 
 func (t *topic) evictEntity(entity []byte) {
-	t.entities.Add(1)
 	t.guard.Counts.Entities.Add(1)
 	t.memory.Invalidate(entity, t.cfg.Guard.Settle)
 }
