@@ -6,7 +6,13 @@ STATICCHECK := $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ERRORLINT := $(GO) run github.com/polyfloyd/go-errorlint@v1.8.0
 GOVULNCHECK := $(GO) run golang.org/x/vuln/cmd/govulncheck@v1.8.0
 
-.PHONY: lint-format lint-vet lint-staticcheck lint-errors lint-vulnerabilities
+# Of the manifests. The first run builds them, which takes some minutes.
+HELM := $(GO) run helm.sh/helm/v4/cmd/helm@v4.3.1
+KUSTOMIZE := $(GO) run sigs.k8s.io/kustomize/kustomize/v5@v5.8.2
+KUBECTL_VALIDATE := $(GO) run sigs.k8s.io/kubectl-validate@v0.0.4
+PROMTOOL := $(GO) run -modfile=$(CURDIR)/deploy/tools/promtool/go.mod github.com/prometheus/prometheus/cmd/promtool
+
+.PHONY: lint-format lint-vet lint-staticcheck lint-errors lint-vulnerabilities lint-deploy deploy-render
 
 # Only folders of packages: not what npm put under e2e.
 lint-format:
@@ -40,3 +46,9 @@ lint-vulnerabilities:
 		echo "lint: NOTICE: the vulnerability database cannot be reached; dependencies were not checked";; \
 	*) exit 1;; \
 	esac
+
+lint-deploy: ## check the manifests under deploy/ without a cluster
+	GO="$(GO)" HELM="$(HELM)" KUSTOMIZE="$(KUSTOMIZE)" KUBECTL_VALIDATE="$(KUBECTL_VALIDATE)" PROMTOOL="$(PROMTOOL)" bash deploy/check.sh
+
+deploy-render: ## make the kustomize manifests from the chart anew
+	HELM="$(HELM)" bash deploy/render.sh

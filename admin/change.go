@@ -121,7 +121,7 @@ func (s *Server) postReload(c *call) (any, error) {
 	if err := c.read(&struct{}{}); err != nil {
 		return nil, err
 	}
-	if s.sources.Reload == nil {
+	if s.sources.Reload == nil || !s.sources.LastReload().Supported {
 		return nil, notThere("there is no configuration file to read again: give one with --config")
 	}
 	result := s.sources.Reload(c.Context())

@@ -6,9 +6,11 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/fsproxy/fsproxy/admin/api"
 	"github.com/fsproxy/fsproxy/cache"
+	"github.com/fsproxy/fsproxy/feature"
 )
 
 // mostFeatures bounds an answer: about a megabyte.
@@ -57,16 +59,23 @@ func (s *Server) feature(view cache.FeatureView, held heldFeature) api.Feature {
 
 // nameOf is the name of the feature that the store keeps in a field, where it is
 // known.
-func (s *Server) nameOf(field string) string {
-	if s.sources.Names == nil {
+func (s *Server) nameOf(field string) string { return nameOf(s.sources.Names, field) }
+
+func nameOf(names feature.Names, field string) string {
+	if names == nil {
 		return ""
 	}
-	name, _ := s.sources.Names.Name(field)
+	name, _ := names.Name(field)
 	return name
 }
 
-// fieldText is a field as JSON can hold it.
-func fieldText(field string) string { return strings.ToValidUTF8(field, "\uFFFD") }
+// fieldText is a field as text: quoted where it is none.
+func fieldText(field string) string {
+	if utf8.ValidString(field) {
+		return field
+	}
+	return feature.Quoted(field)
+}
 
 const (
 	// sampledRows is how many rows are looked at to tell what is held of each

@@ -9,8 +9,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/fsproxy/fsproxy/admin/api"
 	"github.com/fsproxy/fsproxy/cache"
 	"github.com/fsproxy/fsproxy/cluster"
+	"github.com/fsproxy/fsproxy/config"
 	"github.com/fsproxy/fsproxy/invalidation"
 	"github.com/fsproxy/fsproxy/proxy"
 )
@@ -24,6 +26,9 @@ type scrape struct {
 	upstream *cluster.Upstream
 	sources  []invalidation.Status
 	build    Build
+	features []labelled
+	reload   api.Reload
+	mode     config.Mode
 	// oldest is the age of the oldest value served lately.
 	oldest time.Duration
 }
@@ -52,7 +57,7 @@ func plain[N int | int64 | uint64](value func(s *scrape) N) func(*scrape, emit) 
 }
 
 // metrics is the whole table.
-var metrics = slices.Concat(baseMetrics, upstreamMetrics, freshnessMetrics, invalidationMetrics)
+var metrics = slices.Concat(baseMetrics, upstreamMetrics, freshnessMetrics, invalidationMetrics, featureMetrics, configMetrics)
 
 var baseMetrics = []metric{
 	{"fsproxy_commands_total", counter, []string{"command", "outcome"}, "Commands by name and outcome: hit (all from memory), mixed (some fetched), miss (all fetched), bypass (a read that went past the cache), tunnel (forwarded), local (answered here), error (refused here).", func(s *scrape, emit emit) {
@@ -132,6 +137,8 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		proxy: c.sources.Proxy.Stats(), upstream: c.sources.Upstream, build: c.build,
 		oldest: c.sources.Cache.OldestServedLately(),
 	}
+	s.features = mostAsked(&c.sources)
+	s.reload, s.mode = c.sources.LastReload(), c.sources.Mode()
 	if c.sources.Invalidation != nil {
 		s.sources = c.sources.Invalidation()
 	}

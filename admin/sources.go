@@ -59,7 +59,7 @@ func (s *Sources) complete() {
 		s.Clock = cache.NewClock()
 	}
 	if s.LastReload == nil {
-		s.LastReload = func() api.Reload { return api.Reload{OK: true} }
+		s.LastReload = func() api.Reload { return api.Reload{OK: true, Changed: []string{}, Restart: []string{}} }
 	}
 	if s.Rollout == nil {
 		s.Rollout = oneRule{s.Mode}
@@ -78,3 +78,6 @@ func (o oneRule) Rules() []api.Rule {
 func (oneRule) RuleOf(string) string { return defaultRule }
 
 func (oneRule) Differences(int) []api.Difference { return []api.Difference{} }
+
+// modes are all of them.
+var modes = []config.Mode{config.ModeOff, config.ModeDryRun, config.ModeLive}

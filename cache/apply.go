@@ -37,27 +37,38 @@ type Value struct {
 //
 // No fetch of the features that began until settle from now is kept.
 func (c *Cache) Apply(entity []byte, values []Value, version int64, settle, lag time.Duration) (applied int) {
-	r := &record{
-		values: values, version: version, began: c.clock.Now() - HoldTicks(lag),
-		slots: make([]*fieldUpdates, len(values)),
-	}
 	hash := c.hash(entity)
-	r.entity = c.updates.entity(hash)
+	r := c.newRecord(hash, values, version, settle, lag)
+	return c.put(entity, hash, r)
+}
+
+// newRecord stamps the table of updates with a record.
+func (c *Cache) newRecord(hash uint64, values []Value, version int64, settle, lag time.Duration) *record {
 	now := c.clock.Now()
+	until := now + HoldTicks(settle)
+	r := &record{
+		values: values, version: version, began: now - HoldTicks(lag),
+		slots: make([]*fieldUpdates, len(values)), entity: c.updates.entity(hash),
+	}
 	names := make([][]byte, len(values))
 	for i, value := range values {
 		names[i] = value.Feature
 		slot := c.updates.field(hash, c.hash(value.Feature))
 		if version == 0 {
-			raise(&slot.unversioned, int64(now+HoldTicks(settle)))
+			raise(&slot.unversioned, int64(until))
 		} else if raise(&slot.version, version) {
 			r.slots[i] = slot
 		}
-		c.updates.stampField(slot, now, now+HoldTicks(settle))
+		c.updates.stampField(slot, now, until)
 	}
 	r.features = c.find(names)
+	return r
+}
+
+// put has a record change the row that it is about.
+func (c *Cache) put(entity []byte, hash uint64, r *record) (applied int) {
 	c.rewrite(entity, hash, func(b *builder, l *layout, old row) (changed bool) {
-		applied, changed = r.apply(b, l, old, now)
+		applied, changed = r.apply(b, l, old, c.clock.Now())
 		return changed
 	})
 	return applied
@@ -98,7 +109,8 @@ func (r *record) apply(b *builder, l *layout, old row, now Tick) (applied int, c
 }
 
 // admitted tells, under the row's lock, whether value i is the newest by its
-// version, and nothing was invalidated since it was true.
+// version, which another record may have overtaken since it was stamped, and
+// nothing was invalidated since it was true.
 func (r *record) admitted(i int) bool {
 	slot := r.slots[i]
 	return slot != nil && slot.version.Load() == r.version &&

@@ -162,28 +162,40 @@ func TestRecordsThatShareASlotCostAFetchAndNoMore(t *testing.T) {
 	r.want("e", p, 140, "a2", "b1")
 }
 
+// A record that another overtakes between its stamp and its row.
+func TestARecordThatIsOvertakenIsNotPutInPlace(t *testing.T) {
+	r, p := applied(t)
+	hash := r.hash("e")
+	slow := r.newRecord(hash, []Value{{Feature: []byte("a"), Bytes: []byte("a5")}}, 5, 0, lag)
+	if !r.apply("e", 6, 0, "a", "a6") {
+		t.Fatal("the newer was not put in place")
+	}
+	r.want("e", p, 120, "a6", "b0")
+	if r.put([]byte("e"), hash, slow) != 0 {
+		t.Fatal("the older was put in place")
+	}
+	r.want("e", p, 120)
+}
+
 // Records of one entity that come through several goroutines at once leave the
 // newest, or nothing.
 func TestRecordsAtOnceLeaveTheNewestOrNothing(t *testing.T) {
-	kept := 0
-	for range 300 {
-		r, p := applied(t)
+	r, p := applied(t)
+	version := int64(0)
+	for round := range 2000 {
+		r.fillAll("e", p, r.clock.Now(), "a0", "b0")
+		r.at(r.clock.Now() + 20)
 		var wg sync.WaitGroup
-		for v := range int64(4) {
-			wg.Go(func() { r.apply("e", v+1, 0, "a", fmt.Sprint("a", v+1)) })
+		for range 4 {
+			version++
+			v := version
+			wg.Go(func() { r.apply("e", v, 0, "a", fmt.Sprint("a", v)) })
 		}
 		wg.Wait()
-		switch got := r.get("e", p, 120); got {
-		case "-":
-		case wireOf(2, "a4", "b0"):
-			kept++
-		default:
-			t.Fatalf("left is %q", got)
+		if got := r.get("e", p, r.clock.Now()); got != "-" && got != wireOf(2, fmt.Sprint("a", version), "b0") {
+			t.Fatalf("round %d: left is %q, the newest is %d", round, got, version)
 		}
-		r.Close()
-	}
-	if kept == 0 {
-		t.Fatal("never was the newest left: the test tests nothing")
+		r.at(r.clock.Now() + 1)
 	}
 }
 

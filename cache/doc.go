@@ -2,8 +2,8 @@
 // form, ready to be copied into a reply.
 //
 // It promises that Lookup gives out only values that are fresh by the rules of
-// tick.go, that a value fetched before an invalidation cannot outlive it
-// (updates.go), that its memory stays within a bound in bytes, overhead
+// freshness.go, that a value fetched before an invalidation cannot outlive it
+// (marks.go, updates.go), that its memory stays within a bound in bytes, overhead
 // included, and that looking up a projection of any number of fields costs one
 // probe and a few comparisons.
 //

@@ -105,7 +105,7 @@ func (c *Cache) Features() []FeatureView {
 	}
 	views := make([]FeatureView, 0, len(c.features))
 	for _, f := range c.features {
-		// Requests are counted after what they missed: never more of these.
+		// A connection tells its hits a moment later than its misses.
 		misses := min(f.missed.Load(), requested[f])
 		v := FeatureView{
 			Name: f.Name, Hits: requested[f] - misses, Misses: misses,

@@ -102,11 +102,11 @@ type expected struct {
 // maxExpected bounds the invalidations that are remembered one by one.
 const maxExpected = 1024
 
-// expect has features of cover that are first asked for later be born without a
-// past until that tick. What lies behind us needs no cover: it is true of every
-// new feature that nothing fetched before now was fetched for it, but for a
-// request that is being handled in this moment, which costs at most a fetch. The
-// caller holds mu.
+// expect has features of cover that are first asked for later be born with an
+// invalidation of that tick. Once that tick is over, all features may be born
+// with it, covered or not: nothing is held of a new feature, and what is fetched
+// of it from now on is later. So only those that lie ahead are kept one by one.
+// The caller holds mu.
 func (in *Interner) expect(cover *feature.Cover, until, now Tick) {
 	in.expected = slices.DeleteFunc(in.expected, func(e expected) bool {
 		over := e.until < now
@@ -122,8 +122,8 @@ func (in *Interner) expect(cover *feature.Cover, until, now Tick) {
 	in.expected = append(in.expected, expected{cover, until})
 }
 
-// born is the tick from which on a new feature's values may be served. The
-// caller holds mu.
+// born is the last invalidation that a new feature is born with. The caller
+// holds mu.
 func (in *Interner) born(name string) Tick {
 	born := in.unseen
 	for _, e := range in.expected {

@@ -19,8 +19,14 @@ func TestASuspendedFeatureIsNeitherServedNorKept(t *testing.T) {
 		if covers != "*" {
 			r.want("e", b, 20, "4")
 		}
+		if at := Tick(p.invalidated.Load()); at != never {
+			t.Fatalf("the projection was invalidated at %d", at)
+		}
 		r.at(30)
 		s.Resume(50 * time.Millisecond)
+		if at := Tick(p.invalidated.Load()); at != 35 {
+			t.Fatalf("the projection was invalidated at %d: its hits take the slow path", at)
+		}
 		s.Resume(time.Hour) // does nothing more
 		r.want("e", p, 30)
 		r.fillAll("e", p, 25, "missed", "6") // begun while nobody listened

@@ -28,6 +28,9 @@ const (
 	// it few fetches as it is.
 	outlier     = 5
 	outlierPart = 10
+	// doubtful is how many times what is typical of its shard a fetcher that comes
+	// back is taken to need at most, until it shows.
+	doubtful = 3
 	// healthEvery is how often latencies are compared and changes are logged;
 	// asideEvery how often it is seen whether one that is set aside is due to be
 	// probed.
@@ -106,8 +109,10 @@ func (u *Upstream) takeBack(f *fetcher, now time.Time) {
 		return
 	}
 	if shards := f.shards.Load(); shards != nil && len(*shards) > 0 {
-		// What it took before it was set aside is no measure of it now.
-		f.latency.set((*shards)[0].typical(f), clock(now))
+		// What it took while it was ill is no measure of it now, but a hint.
+		if most := doubtful * (*shards)[0].typical(f); most > 0 && f.latency.known() > most {
+			f.latency.set(most, clock(now))
+		}
 	}
 	f.failures.Store(0)
 	f.since.Store(clock(now))

@@ -70,14 +70,15 @@ func (f *Fetch) mayRace() bool { return f.shard != nil && !f.asking && len(f.sha
 // watch sees to it that fetches sent to c are looked after before their
 // deadline. Under mu.
 func (c *conn) watch(now time.Time) {
-	if c.watching {
-		return
-	}
 	f := c.inflight.at(c.inflight.len() - 1).fetch
 	if f == nil || !f.mayRace() {
 		return
 	}
-	c.watchAgain(now, c.up.hedgeDelay(f.shard))
+	wait := c.up.hedgeDelay(f.shard)
+	if c.watching && !now.Add(wait).Before(c.watchAt) {
+		return
+	}
+	c.watchAgain(now, wait)
 }
 
 func (c *conn) watchAgain(now time.Time, wait time.Duration) {
@@ -124,9 +125,7 @@ func (c *conn) look() {
 	}
 	hedged, next := c.outlived(now)
 	stalled := c.stalled(now)
-	if !next.IsZero() {
-		c.watchAgain(now, max(next.Sub(now), hedgeFloor))
-	}
+	c.watchAgain(now, max(next.Sub(now), hedgeFloor))
 	// Close waits for what follows: the line was not empty, so that the
 	// connection's own goroutine is still counted, and this adds to no zero.
 	c.up.wg.Add(1)
@@ -144,30 +143,31 @@ func (c *conn) look() {
 }
 
 // outlived takes the fetches to hedge from the line; next is when to look
-// again, zero: when there are more. Under mu.
+// again. Under mu.
 func (c *conn) outlived(now time.Time) (hedged []*race, next time.Time) {
 	stall := c.up.cfg.FetchTimeout / stallPart
+	delay := stall
 	for i := range c.inflight.len() {
 		e := c.inflight.at(i)
+		if e.race != nil {
+			delay = c.up.hedgeDelay(e.race.shard)
+		}
 		f := e.fetch
 		if f == nil || !f.mayRace() {
 			continue
 		}
-		delay := c.up.hedgeDelay(f.shard)
+		delay = c.up.hedgeDelay(f.shard)
 		if at := e.sent.Add(delay); at.After(now) {
 			return hedged, at // the others were sent later
 		}
 		if delay == stall || !c.up.mayHedge(f.shard) || !f.shard.pace.spend() {
-			return hedged, now.Add(delay) // those behind it fare no better now
+			break // those behind it fare no better now
 		}
 		r := newRace(f)
 		e.fetch, e.race = nil, r
 		hedged = append(hedged, r)
 	}
-	if at := c.inflight.front().sent.Add(stall); at.After(now) {
-		return hedged, at // all were asked of another, and it may stall still
-	}
-	return hedged, time.Time{}
+	return hedged, now.Add(delay) // for those to come, and whether it has stalled
 }
 
 // stalled tells whether c has been silent for long while a fetch waited. Under mu.

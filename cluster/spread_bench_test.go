@@ -20,8 +20,15 @@ func BenchmarkSpread(b *testing.B) {
 	for _, shape := range []struct {
 		name   string
 		slower int // the last one, by this factor
-		hedge  int
-	}{{"equals", 1, 0}, {"one 10x slower", 10, 0}, {"one 10x slower, hedged", 10, 5}} {
+		hedge  int // percent
+		// A long timeout keeps the slow one from being set aside.
+		timeout time.Duration
+	}{
+		{"equals", 1, 0, 5 * time.Second},
+		{"one 10x slower, chosen", 10, 0, 5 * time.Second},
+		{"one 10x slower, hedged", 10, 5, 5 * time.Second},
+		{"one 10x slower, set aside", 10, 5, 100 * time.Millisecond},
+	} {
 		b.Run(shape.name, func(b *testing.B) {
 			var fakes []*fake
 			for i := range 6 {
@@ -35,7 +42,7 @@ func BenchmarkSpread(b *testing.B) {
 				})
 				fakes = append(fakes, f)
 			}
-			u := upstreamOf(b, func(c *Config) { c.Connections = 4; c.HedgeBudget = shape.hedge }, fakes...)
+			u := upstreamOf(b, func(c *Config) { c.Connections, c.HedgeBudget, c.FetchTimeout = 4, shape.hedge, shape.timeout }, fakes...)
 			spread(b, u, 4000) // until the latencies are known
 			reads, mean, hedges := make([]float64, len(fakes)), 0.0, u.Hedges.Load()
 			for i, f := range fakes {

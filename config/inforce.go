@@ -68,3 +68,37 @@ func (c *Config) secretChanged(later *Config, key string) bool {
 	a, b := secret(c), secret(later)
 	return (a == nil) != (b == nil) || a != nil && *a != *b
 }
+
+// TakeOver is c with the values of later for the options that a running process
+// may take over.
+func (c *Config) TakeOver(later *Config) *Config {
+	merged := *c
+	merged.origins = make(map[string]Origin, len(c.origins))
+	for key, origin := range c.origins {
+		merged.origins[key] = origin
+	}
+	for _, o := range Options() {
+		if !o.Reloadable {
+			continue
+		}
+		merged.field(o.Key).Set(later.field(o.Key))
+		delete(merged.origins, o.Key)
+		if origin, given := later.origins[o.Key]; given {
+			merged.origins[o.Key] = origin
+		}
+	}
+	merged.Admin.token = later.Admin.token
+	return &merged
+}
+
+// ReloadableList names the options that a running process may take over, for the
+// documents.
+func ReloadableList() string {
+	var out strings.Builder
+	for _, o := range Options() {
+		if o.Reloadable {
+			out.WriteString("- `" + o.Key + "`\n")
+		}
+	}
+	return out.String()
+}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -39,7 +40,7 @@ func (n *notes) has(entity string) bool {
 func (*notes) Apply([]byte, []invalidation.Value, int64, time.Duration, time.Duration) int { return 0 }
 func (*notes) Invalidate([]byte, time.Duration)                                            {}
 func (*notes) InvalidateAll(time.Duration)                                                 {}
-func (*notes) Mark(*feature.Cover) int { return 0 }
+func (*notes) Mark(*feature.Cover) int                                                     { return 0 }
 
 func (*notes) Forget(*feature.Cover, time.Duration) int { return 0 }
 
@@ -107,6 +108,19 @@ func TestUpdatesAreReadThroughAllThatHappensToABroker(t *testing.T) {
 	b.kill()
 	b.start(t)
 	evicts("after a kill")
+	trusted(0)
+
+	// It hangs, and says nothing while its connections stay open.
+	heard := status().LastHeard
+	b.signal(t, syscall.SIGSTOP)
+	eventually(t, "notice of the silence", func() error {
+		if s := status(); s.Error == "" || s.LastHeard.Sub(heard) > 5*time.Second {
+			return fmt.Errorf("%+v", s)
+		}
+		return nil
+	})
+	b.signal(t, syscall.SIGCONT)
+	evicts("after it hung")
 	trusted(0)
 
 	b.growTopic(t, topic, 3)

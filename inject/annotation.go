@@ -99,7 +99,7 @@ func annotated(err error) error {
 }
 
 func unjoin(err error) []error {
-	if joined, several := err.(interface{ Unwrap() []error }); several { //nolint:errorlint // the very type is asked for
+	if joined, several := err.(interface{ Unwrap() []error }); several {
 		return joined.Unwrap()
 	}
 	return []error{err}

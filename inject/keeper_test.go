@@ -29,8 +29,8 @@ type fakeAPI struct {
 	secret        object // nil: there is none
 	version       int
 	configuration object
-	writes        int           // of the Secret
-	beforeWrite   func()        // called once, without the lock, before the next write is judged
+	writes        int            // of the Secret
+	beforeWrite   func()         // called once, without the lock, before the next write is judged
 	fail          map[string]int // status by method
 }
 
@@ -265,7 +265,6 @@ func TestANewAuthoritySignsOnlyWhenItHasBeenTrustedForAWhile(t *testing.T) {
 	if err := r.look(t.Context(), start); err != nil {
 		t.Fatal(err)
 	}
-	old := r.current()
 	due := start.Add(authorityLife * 2 / 3).Add(24 * time.Hour)
 	// The leaf is kept alive until the authority is due.
 	for now := start; now.Before(due); now = now.Add(15 * 24 * time.Hour) {
@@ -273,7 +272,7 @@ func TestANewAuthoritySignsOnlyWhenItHasBeenTrustedForAWhile(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	old = r.current()
+	old := r.current()
 	if err := r.look(t.Context(), due); err != nil {
 		t.Fatal(err)
 	}

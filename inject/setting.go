@@ -40,9 +40,9 @@ type settings struct {
 	// upstreamGiven tells that the Pod, and not the injector's defaults, says
 	// where the store is.
 	upstreamGiven bool
-	config     string
-	secret     string
-	containers []string // empty: all of the application's
+	config        string
+	secret        string
+	containers    []string // empty: all of the application's
 }
 
 // Defaults of the table, with their reasons.

@@ -67,9 +67,12 @@ func (h *markerHash) read(ctx context.Context, known digest) (*reading, error) {
 		}
 	}
 	// From here on one fetcher is asked: another may be ahead or behind.
-	reply, at, err := h.ask(ctx, at, "HLEN", h.key)
+	reply, from, err := h.ask(ctx, at, "HLEN", h.key)
 	if err != nil {
 		return nil, err
+	}
+	if from != at {
+		at, version = from, 0 // it pointed elsewhere, or there was no version
 	}
 	n, ok := resp.Integer(reply)
 	switch {
@@ -78,7 +81,7 @@ func (h *markerHash) read(ctx context.Context, known digest) (*reading, error) {
 	case n > maxMarkers:
 		return nil, fmt.Errorf("the hash %q has %d fields, more than the %d that can be followed: is it a hash of markers? (see invalidation.markers)", h.key, n, maxMarkers)
 	case n == 0:
-		return &reading{version: version}, nil
+		return &reading{}, nil
 	}
 	r := &reading{markers: make(map[string]digest, n), version: version}
 	if n <= wholeFields {
@@ -86,7 +89,9 @@ func (h *markerHash) read(ctx context.Context, known digest) (*reading, error) {
 	} else {
 		err = h.scan(ctx, at, r)
 	}
-	delete(r.markers, h.versionField)
+	if h.versionField != "" {
+		delete(r.markers, h.versionField)
+	}
 	return r, err
 }
 
@@ -106,13 +111,17 @@ func (h *markerHash) version(ctx context.Context) (digest, string, error) {
 	return digestOf(value), from, nil
 }
 
-// whole reads the hash in one piece.
+// whole reads the hash in one piece, its version with it.
 func (h *markerHash) whole(ctx context.Context, at string, r *reading) error {
 	reply, _, err := h.ask(ctx, at, "HGETALL", h.key)
 	if err != nil {
 		return err
 	}
-	return h.take(reply, r)
+	if err := h.take(reply, r); err != nil {
+		return err
+	}
+	r.version = r.markers[h.versionField]
+	return nil
 }
 
 // scan reads the hash piece by piece, from one fetcher, as a cursor is good

@@ -18,6 +18,7 @@ type hashes struct {
 	refuse   string // the error reply to everything; "": none
 	err      error
 	asked    []string // the commands
+	script   []int    // the fetchers that answer next, whoever was asked
 	moving   bool     // each request is answered by the next fetcher, whoever was asked
 }
 
@@ -73,6 +74,9 @@ func (h *hashes) Ask(_ context.Context, at string, _ uint16, args ...string) ([]
 	from := h.turn
 	if at != "" {
 		from, _ = strconv.Atoi(at)
+	}
+	if len(h.script) > 0 {
+		from, h.script = h.script[0], h.script[1:]
 	}
 	if h.moving {
 		h.turn = (h.turn + 1) % len(h.fetchers)

@@ -25,6 +25,8 @@ var subcommands = []func() *cobra.Command{
 	newBenchCommand,
 	newCheckCommand,
 	newInvalidateCommand,
+	newTopCommand,
+	newCtlCommand,
 	newVersionCommand,
 	newFeaturesCommand,
 	newTablesCommand,

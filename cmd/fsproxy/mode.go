@@ -9,6 +9,8 @@ import (
 	"github.com/fsproxy/fsproxy/proxy"
 )
 
+var errNoDryRun = errors.New("mode: dry-run is not available yet; use off or live")
+
 // modeSwitch is the mode in force, which can be changed while clients are
 // connected.
 type modeSwitch struct {
@@ -33,7 +35,7 @@ func (m *modeSwitch) set(mode config.Mode) error {
 	switch mode {
 	case config.ModeOff, config.ModeLive:
 	case config.ModeDryRun:
-		return errors.New("mode dry-run is not available yet; use off or live")
+		return errNoDryRun
 	default:
 		return fmt.Errorf("mode %q: use off or live", mode)
 	}

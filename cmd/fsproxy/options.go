@@ -17,15 +17,16 @@ func addConfigFlags(cmd *cobra.Command) {
 	cmd.SetUsageTemplate(cmd.UsageTemplate() + "\n" + config.HelpText())
 }
 
+// configPath is the file of options; "" where there is none.
+func configPath(cmd *cobra.Command) string {
+	if flag := cmd.Flags().Lookup("config"); flag != nil && flag.Changed {
+		return flag.Value.String()
+	}
+	return os.Getenv(config.FileVariable)
+}
+
 // loadConfig joins the command's flags, the environment, the file and the
 // defaults. Its error names everything that is wrong, each on a line.
 func loadConfig(cmd *cobra.Command) (*config.Config, error) {
-	path, err := cmd.Flags().GetString("config")
-	if err != nil {
-		return nil, err
-	}
-	if !cmd.Flags().Changed("config") {
-		path = os.Getenv(config.FileVariable)
-	}
-	return config.Load(config.Sources{File: path, Environ: os.Environ(), Flags: cmd.Flags()})
+	return config.Load(config.Sources{File: configPath(cmd), Environ: os.Environ(), Flags: cmd.Flags()})
 }

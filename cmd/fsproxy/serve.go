@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"log/slog"
 	"runtime/debug"
 
@@ -29,9 +28,10 @@ func newServeCommand() *cobra.Command {
 
 func serve(cmd *cobra.Command, cfg *config.Config) error {
 	if cfg.Mode == config.ModeDryRun {
-		return errors.New("mode: dry-run is not available yet; use off or live")
+		return errNoDryRun
 	}
-	log := slog.New(cfg.Log.Handler(cmd.ErrOrStderr(), new(slog.LevelVar)))
+	level := new(slog.LevelVar)
+	log := slog.New(cfg.Log.Handler(cmd.ErrOrStderr(), level))
 	for _, warning := range cfg.Warnings() {
 		log.Warn(warning)
 	}
@@ -39,6 +39,10 @@ func serve(cmd *cobra.Command, cfg *config.Config) error {
 	s, err := newSidecar(cfg, log)
 	if err != nil {
 		return err
+	}
+	s.level = level
+	if path := configPath(cmd); path != "" {
+		s.reload.from(path, func() (*config.Config, error) { return loadConfig(cmd) })
 	}
 	addresses := make([]string, len(s.listeners))
 	for i, l := range cfg.Listeners {

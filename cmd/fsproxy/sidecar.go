@@ -28,6 +28,8 @@ type sidecar struct {
 	proxy    *proxy.Server
 	admin    *admin.Server
 	mode     *modeSwitch
+	reload   *reloader
+	level    *slog.LevelVar // of log; nil: fixed
 	sources  *invalidation.Set
 
 	listeners     []net.Listener
@@ -115,12 +117,27 @@ func (s *sidecar) assemble() error {
 		MaxInFlight: cfg.Upstream.MaxInFlight, HedgeBudget: cfg.Upstream.HedgeBudget, SlowStart: cfg.Upstream.SlowStart,
 		Zone: cfg.Upstream.Zone, TopologyPatience: cfg.Upstream.TopologyPatience, Log: s.log,
 	})
-	s.sources, err = newSources(cfg.Invalidation, invalidation.Adapt(s.cache), s.upstream, cfg.Catalogue(), s.log)
+	s.sources, err = newSources(cfg.Invalidation, newSticking(invalidation.Adapt(s.cache), s.upstream, cfg.Invalidation), s.upstream, cfg.Catalogue(), s.log)
 	if err != nil {
 		s.upstream.Close()
 		return err
 	}
-	s.proxy = proxy.New(proxy.Config{
+	s.proxy = proxy.New(s.proxyConfig(cfg), s.cache, s.upstream, s.clock)
+	s.mode = newModeSwitch(s.proxy, cfg.Mode)
+	s.reload = newReloader(cfg, s.log, s.takeOver)
+	build := readBuild()
+	s.admin = admin.New(admin.Build{Version: build.Version, Commit: build.Commit, Go: build.Go}, admin.Sources{
+		Cache: s.cache, Upstream: s.upstream, Proxy: s.proxy, Clock: s.clock,
+		Config: s.reload.config, Mode: s.mode.get, SetMode: s.mode.set,
+		Reload: s.reload.reload, LastReload: s.reload.outcome,
+		Invalidation: s.sources.Statuses, Names: cfg.Catalogue(),
+	}, s.log)
+	return nil
+}
+
+// proxyConfig is what the proxy is made with, and tuned with later.
+func (s *sidecar) proxyConfig(cfg *config.Config) proxy.Config {
+	return proxy.Config{
 		Limits: resp.Limits{
 			Arguments: cfg.Limits.MaxArguments, BulkBytes: int(cfg.Limits.MaxBulkBytes),
 			InlineBytes: int(cfg.Limits.MaxInlineBytes), RequestBytes: int(cfg.Limits.MaxRequestBytes),
@@ -128,16 +145,20 @@ func (s *sidecar) assemble() error {
 		MaxClients: cfg.Limits.MaxClients, MaxOutputBytes: int(cfg.Limits.MaxOutputBytes), MaxInFlight: cfg.Limits.MaxInFlight,
 		FetchTimeout: cfg.Upstream.FetchTimeout, WriteSettle: cfg.Cache.WriteSettle, DrainTimeout: cfg.DrainTimeout,
 		Off: cfg.Mode == config.ModeOff, Announce: cfg.Announce, TunnelIdle: cfg.Upstream.TunnelIdleTimeout, Auth: proxyAuth(cfg.Auth), Log: s.log,
-	}, s.cache, s.upstream, s.clock)
-	s.mode = newModeSwitch(s.proxy, cfg.Mode)
-	build := readBuild()
-	s.admin = admin.New(admin.Build{Version: build.Version, Commit: build.Commit, Go: build.Go}, admin.Sources{
-		Cache: s.cache, Upstream: s.upstream, Proxy: s.proxy, Clock: s.clock,
-		Config: func() *config.Config { return s.cfg },
-		Mode:   s.mode.get, SetMode: s.mode.set,
-		Invalidation: s.sources.Statuses, Names: cfg.Catalogue(),
-	}, s.log)
-	return nil
+	}
+}
+
+// takeOver puts into force what of a configuration may change at run time. The
+// mode is left as somebody may have set it, unless the file says another.
+func (s *sidecar) takeOver(before, now *config.Config) {
+	if now.Mode != before.Mode {
+		_ = s.mode.set(now.Mode) // checked by who loaded it
+	}
+	s.proxy.Tune(s.proxyConfig(now))
+	s.cache.SetMaxBytes(int64(now.Cache.ResolvedMaxBytes()))
+	if s.level != nil {
+		s.level.Set(now.Log.SlogLevel())
+	}
 }
 
 func proxyAuth(auth config.Auth) proxy.Auth {
@@ -160,6 +181,7 @@ func (s *sidecar) run(ctx context.Context) error {
 	wg.Go(func() { s.clock.Run(background) })
 	wg.Go(func() { s.cache.Reclaim(background) })
 	wg.Go(func() { s.sources.Run(background) })
+	wg.Go(func() { s.reload.watch(background) })
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var adminErr error

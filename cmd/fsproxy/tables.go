@@ -9,6 +9,7 @@ import (
 
 	"github.com/fsproxy/fsproxy/admin"
 	"github.com/fsproxy/fsproxy/config"
+	"github.com/fsproxy/fsproxy/inject"
 	commandtable "github.com/fsproxy/fsproxy/proxy/command"
 )
 
@@ -20,8 +21,10 @@ var tables = []struct {
 	render         func() string
 }{
 	{"options", "OPERATIONS.md", config.MarkdownTable},
+	{"reloadable", "OPERATIONS.md", config.ReloadableList},
 	{"metrics", "OPERATIONS.md", admin.MarkdownTable},
 	{"commands", "COMMANDS.md", commandtable.Markdown},
+	{"annotations", "KUBERNETES.md", inject.MarkdownTable},
 }
 
 // newTablesCommand makes those parts anew.

@@ -38,7 +38,7 @@ func TestReplacingATableKeepsTheRestAndNamesAMissingMarker(t *testing.T) {
 
 func TestTablesCommandRewritesItsFolder(t *testing.T) {
 	folder := t.TempDir()
-	for _, name := range []string{"OPERATIONS.md", "COMMANDS.md"} {
+	for _, name := range []string{"OPERATIONS.md", "COMMANDS.md", "KUBERNETES.md"} {
 		var markers string
 		for _, table := range tables {
 			markers += "<!-- " + table.name + ":begin --><!-- " + table.name + ":end -->\n"

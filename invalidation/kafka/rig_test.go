@@ -57,7 +57,7 @@ func (r *recorder) Mark(cover *feature.Cover) int {
 func (r *recorder) Forget(*feature.Cover, time.Duration) int       { return 1 }
 func (r *recorder) Suspend(*feature.Cover) invalidation.Suspension { return r }
 func (r *recorder) Resume(time.Duration)                           {}
-func (r *recorder) has(what string) bool { return slices.Contains(r.all(), what) }
+func (r *recorder) has(what string) bool                           { return slices.Contains(r.all(), what) }
 
 func (r *recorder) all() []string {
 	r.mu.Lock()
@@ -114,6 +114,7 @@ func configOf(t *testing.T, k *kfake.Cluster) Config {
 
 func newRig(t *testing.T, k *kfake.Cluster, change ...func(*Config)) *rig {
 	t.Helper()
+	t.Parallel() // they mostly wait
 	cfg := configOf(t, k)
 	for _, c := range change {
 		c(&cfg)
@@ -164,7 +165,7 @@ func (r *rig) started() *rig {
 	return r
 }
 
-func (r *rig) status() invalidation.Status { return r.source.Statuses()[0] }
+func (r *rig) status() invalidation.Status    { return r.source.Statuses()[0] }
 func (r *rig) counters() invalidation.Records { return *r.status().Records }
 
 func (r *rig) until(what string, holds func() bool) {

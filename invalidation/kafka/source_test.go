@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kversion"
 
+	"github.com/fsproxy/fsproxy/feature"
 	"github.com/fsproxy/fsproxy/invalidation"
 )
 
@@ -178,5 +179,22 @@ func TestManyPartitionsNeedFewConnections(t *testing.T) {
 	defer open.mu.Unlock()
 	if n := len(open.conns); n > 9 {
 		t.Errorf("%d connections to 3 brokers", n)
+	}
+}
+
+func TestWhatATopicDoesNotCoverIsActedOnAndCounted(t *testing.T) {
+	r := newRig(t, newKafka(t, 1), func(c *Config) {
+		cover, err := feature.NewCover([]string{"f", "g*"}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Topics[0].Guard.Cover = cover
+	}).started()
+	r.produce(0, "", `{"entity":"e","features":{"h":1}}`)
+	r.produce(0, "", fmt.Sprintf(`{"entity":"e","features":{"f":1,"g7":1,%q:1}}`, feature.ID("f")))
+	r.until("acted on", func() bool { return r.counters().Evicted == 4 })
+	r.wants("evict e h")
+	if n := r.counters().Uncovered; n != 1 {
+		t.Errorf("%d uncovered", n)
 	}
 }

@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,13 +13,15 @@ import (
 
 // topic is a topic that is read.
 type topic struct {
-	name   string
-	cfg    TopicConfig
-	parser parser
-	guard  *invalidation.Guard
-	marks  *invalidation.Marks // nil unless the format is markers
-	memory invalidation.Memory
-	log    *slog.Logger
+	name string
+	cfg  TopicConfig
+	// coversAll saves the question whether a feature is covered.
+	coversAll bool
+	parser    parser
+	guard     *invalidation.Guard
+	marks     *invalidation.Marks // nil unless the format is markers
+	memory    invalidation.Memory
+	log       *slog.Logger
 
 	read, unread, evicted, applied, uncovered atomic.Uint64 // see invalidation.Records
 
@@ -47,6 +50,7 @@ func newTopic(cfg TopicConfig, source Config, memory invalidation.Memory, log *s
 	cfg.Guard.Kind = invalidation.KindKafka
 	t := &topic{
 		name: cfg.Guard.Name, cfg: cfg, parser: p, memory: memory, log: log,
+		coversAll:  slices.Contains(cfg.Guard.Cover.Items(), "*"),
 		guard:      invalidation.NewGuard(cfg.Guard, memory, log),
 		partitions: make(map[int32]*partition),
 	}
@@ -170,12 +174,12 @@ func (t *topic) update(u *update) {
 	var apply []invalidation.Value
 	evicted := 0
 	for i, v := range u.values {
-		if !t.covers(v.Feature) {
+		// Nothing tells a name from a field, so both are meant: what is given, and
+		// the identifier of a feature of that name.
+		named := []byte(feature.ID(string(v.Feature)))
+		if !t.coversAll && !t.covers(v.Feature, named) {
 			t.uncovered.Add(1)
 		}
-		// A name is told from a field by nobody: the store may keep the feature in
-		// either. Only what can be no field of another name is put in place.
-		named := []byte(feature.ID(string(v.Feature)))
 		if !t.cfg.Apply || !u.versioned || !u.sure(i) {
 			evict = append(evict, v.Feature, named)
 			evicted++
@@ -183,6 +187,7 @@ func (t *topic) update(u *update) {
 		}
 		apply = append(apply, v)
 		if isID(v.Feature) {
+			// Hardly a name; and the identifier of it may be that of another feature.
 			evict = append(evict, named)
 			continue
 		}
@@ -202,9 +207,9 @@ func (t *topic) update(u *update) {
 	}
 }
 
-func (t *topic) covers(name []byte) bool {
+func (t *topic) covers(given, named []byte) bool {
 	cover := t.cfg.Guard.Cover
-	return cover.Has(string(name)) || cover.Has(feature.ID(string(name)))
+	return cover.Has(string(given)) || cover.Has(string(named))
 }
 
 // isID tells whether a field reads like the identifier of a feature.

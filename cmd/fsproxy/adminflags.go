@@ -1,0 +1,52 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/pflag"
+
+	"github.com/fsproxy/fsproxy/admin/client"
+	"github.com/fsproxy/fsproxy/config"
+)
+
+// adminFlags say which running fsproxy is asked.
+type adminFlags struct{ address, tokenFile string }
+
+// addressVariable is that of admin.address: in the container of a sidecar it is
+// where the sidecar answers.
+const addressVariable = "FSPROXY_ADMIN_ADDRESS"
+
+func (f *adminFlags) add(flags *pflag.FlagSet) {
+	usual := os.Getenv(addressVariable)
+	if usual == "" {
+		usual = config.Default().Admin.Address
+	}
+	flags.StringVar(&f.address, "admin", usual, "admin `address` of the fsproxy, host:port or URL")
+	flags.StringVar(&f.tokenFile, "token-file", "", "`file` of the admin token; without it, "+tokenVariable+" is the token")
+}
+
+// client is whom to ask; close it.
+func (f *adminFlags) client() (*client.Client, error) {
+	token, err := client.ReadToken(f.tokenFile)
+	if err != nil {
+		return nil, err
+	}
+	if f.tokenFile == "" {
+		token = os.Getenv(tokenVariable)
+	}
+	c, err := client.New(f.address, token)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return c, nil
+}
+
+// refused says who did not do what was asked.
+func (f *adminFlags) refused(err error) error {
+	if r := (*client.Refused)(nil); errors.As(err, &r) {
+		return fmt.Errorf("%s: %w", f.address, err)
+	}
+	return err
+}

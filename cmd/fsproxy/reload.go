@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"github.com/fsproxy/fsproxy/admin/api"
+	"github.com/fsproxy/fsproxy/config"
+)
+
+// reloader takes the configuration over from its file anew while the process
+// runs: all of what can change at run time, or, if anything in the file is wrong,
+// nothing.
+type reloader struct {
+	log   *slog.Logger
+	load  func() (*config.Config, error) // nil: there is no file; set before watch
+	apply func(before, now *config.Config)
+
+	inForce atomic.Pointer[config.Config]
+
+	mu     sync.Mutex // held while reloading; protects what follows
+	loaded *config.Config
+	last   api.Reload
+	path   string // of the file, for watch
+}
+
+func newReloader(cfg *config.Config, log *slog.Logger, apply func(before, now *config.Config)) *reloader {
+	r := &reloader{log: log, apply: apply, loaded: cfg, last: api.Reload{OK: true, Changed: []string{}, Restart: []string{}}}
+	r.inForce.Store(cfg)
+	return r
+}
+
+// from says which file the configuration is loaded from, and how.
+func (r *reloader) from(path string, load func() (*config.Config, error)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.path, r.load, r.last.Supported = path, load, true
+}
+
+// watch reloads when the file changes, or that of the token, until ctx ends.
+func (r *reloader) watch(ctx context.Context) {
+	if r.load == nil {
+		return
+	}
+	files := []string{r.path}
+	if token := r.config().Admin.TokenFile; token != "" {
+		files = append(files, token)
+	}
+	watchFiles(ctx, r.log, files, func() { r.reload(ctx) })
+}
+
+// config is the configuration in force: as it was at the start, but for what was
+// taken over since.
+func (r *reloader) config() *config.Config { return r.inForce.Load() }
+
+// outcome is how the last reading went.
+func (r *reloader) outcome() api.Reload {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.last
+}
+
+// reload reads the file and takes over what may be.
+func (r *reloader) reload(context.Context) api.Reload {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.load == nil {
+		return r.last
+	}
+	r.last.Count++
+	later, err := r.load()
+	if err == nil && later.Mode == config.ModeDryRun {
+		err = errNoDryRun
+	}
+	if err != nil {
+		r.last.OK, r.last.Error, r.last.Changed = false, err.Error(), []string{}
+		r.last.Failures++
+		r.log.Error("the configuration was not taken over: the old one stays in force", "error", err)
+		return r.last
+	}
+	before := r.inForce.Load()
+	now := before.TakeOver(later)
+	// What the file says new, not what it says otherwise than the API did since.
+	changed, _ := config.Changes(r.loaded, later)
+	_, restart := config.Changes(before, later)
+	r.inForce.Store(now)
+	r.apply(r.loaded, now)
+	r.loaded = later
+	r.last.OK, r.last.Error = true, ""
+	r.last.Changed, r.last.Restart = append([]string{}, changed...), append([]string{}, restart...)
+	r.log.Info("read the configuration again", "changed", r.last.Changed, "need_a_restart", r.last.Restart)
+	return r.last
+}

@@ -1,0 +1,153 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// podOf is a Pod whose application finds its store by variables.
+const podOf = `
+apiVersion: v1
+kind: Pod
+metadata:
+  name: prediction
+  labels: {fsproxy.io/inject: "true"}
+  annotations:
+    fsproxy.io/address-env: REDIS_HOST,REDIS_PORT
+    fsproxy.io/port: "%d"
+    fsproxy.io/admin.address: "%s"
+    fsproxy.io/upstream.fetch_timeout: 2s
+spec:
+  containers:
+  - name: app
+    image: example/prediction:1
+    env:
+    - {name: REDIS_HOST, value: 127.0.0.1}
+    - {name: REDIS_PORT, value: "%d"}
+`
+
+// renderedPod is what of an injected Pod the kubelet would act on here.
+type renderedPod struct {
+	Spec struct {
+		InitContainers []renderedContainer `yaml:"initContainers"`
+		Containers     []renderedContainer `yaml:"containers"`
+	}
+}
+
+type renderedContainer struct {
+	Name string
+	Args []string
+	Env  []struct {
+		Name, Value string
+	}
+	StartupProbe struct {
+		Exec struct{ Command []string }
+	} `yaml:"startupProbe"`
+}
+
+func (c renderedContainer) variables() (environment []string) {
+	for _, e := range c.Env {
+		// What would come from the Pod's fields is empty here.
+		value := strings.ReplaceAll(e.Value, "$(POD_ZONE)", "")
+		environment = append(environment, e.Name+"="+value)
+	}
+	return environment
+}
+
+func (c renderedContainer) variable(name string) string {
+	for _, e := range c.Env {
+		if e.Name == name {
+			return e.Value
+		}
+	}
+	return ""
+}
+
+// The injector's Pod, played by hand: its sidecar started as it says, its probe
+// asked, and its application's variables followed to the store.
+func TestAnInjectedPodReadsThroughItsSidecar(t *testing.T) {
+	s := startStore(t)
+	dialWire(t, s.addr).do(t, "HSET", "st_1", "a", "1")
+	_, storePort, _ := strings.Cut(s.addr, ":")
+	store, err := strconv.Atoi(storePort)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "pod.yaml")
+	if err := os.WriteFile(file, fmt.Appendf(nil, podOf, freePort(t), loopback(freePort(t)), store), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	output, err := exec.Command(fsproxyBinary, "inject", "--render", file).Output()
+	if err != nil {
+		t.Fatalf("inject --render: %v", err)
+	}
+	var pod renderedPod
+	if err := yaml.Unmarshal(output, &pod); err != nil {
+		t.Fatal(err)
+	}
+	if len(pod.Spec.InitContainers) != 1 {
+		t.Fatalf("no sidecar in\n%s", output)
+	}
+	sidecar, app := pod.Spec.InitContainers[0], pod.Spec.Containers[0]
+	p := startProcessWith(t, sidecar.variables(), fsproxyBinary, sidecar.Args...)
+	probe := sidecar.StartupProbe.Exec.Command
+	eventually(t, "the sidecar's startup probe to succeed", func() error {
+		if p.ended() {
+			t.Fatal("the sidecar ended")
+		}
+		command := exec.Command(fsproxyBinary, probe[1:]...)
+		command.Env = append(cleanEnvironment(), sidecar.variables()...)
+		return command.Run()
+	})
+	address := app.variable("REDIS_HOST") + ":" + app.variable("REDIS_PORT")
+	if address == s.addr {
+		t.Fatal("the application still goes to the store")
+	}
+	w := dialWire(t, address)
+	for range 2 {
+		if got := w.do(t, "HMGET", "st_1", "a"); got != bulks("1") {
+			t.Errorf("answered %q", got)
+		}
+	}
+	if reads := s.reads(t); reads != 1 {
+		t.Errorf("the store was read %d times, want once", reads)
+	}
+}
+
+// How long it takes from exec to an open listener is printed, not judged: this
+// machine may be busy. It is to be under 100 ms.
+func TestTheTimeFromExecToListeningIsPrinted(t *testing.T) {
+	var slowest time.Duration
+	for range 5 {
+		listener, admin := loopback(freePort(t)), loopback(freePort(t))
+		begin := time.Now()
+		p := startProcess(t, fsproxyBinary, "serve", "--listen", listener, "--admin", admin, "--upstream", "127.0.0.1:1")
+		for dialable(listener) != nil {
+			if p.ended() {
+				t.Fatal("fsproxy ended")
+			}
+			time.Sleep(time.Millisecond) // the very thing that is measured
+		}
+		slowest = max(slowest, time.Since(begin))
+		eventually(t, "fsproxy being ready", func() error {
+			response, err := http.Get("http://" + admin + "/readyz")
+			if err != nil {
+				return err
+			}
+			return response.Body.Close()
+		})
+		p.stop()
+	}
+	t.Logf("from exec to listening: %v at most", slowest)
+}
