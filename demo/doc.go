@@ -5,6 +5,9 @@
 //	data.go           the entities, and how they get into the fleet
 //	models.go         what a dozen models ask for
 //	fleet.go          fetchers, and the RCM that tells where they are
+//	stream.go         a Kafka broker with the topic of updates
+//	changes.go        uploads with their markers, and updates
+//	keys.go           what is typed meanwhile: a fetcher is killed or revived
 //	load.go           predictions, one pipeline of HMGETs each
 //	drawing.go        which models and entities they are for
 //	pace.go           how often

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 
 	"github.com/alicebob/miniredis/v2"
@@ -26,6 +27,9 @@ type Fleet struct {
 	manager net.Listener
 	stop    context.CancelFunc
 	wg      sync.WaitGroup // of the RCM
+
+	mu     sync.Mutex             // protects what follows
+	killed []*miniredis.Miniredis // in order
 }
 
 // NewFleet starts empty fetchers, as many nodes for each of the shards, and
@@ -84,6 +88,62 @@ func (f *Fleet) Close() {
 		}
 	}
 	f.wg.Wait()
+}
+
+// writeFirst is Write on the first node of the shard alone.
+func (f *Fleet) writeFirst(entity string, pairs ...string) {
+	shard, _ := f.topology.ShardOf(cluster.Slot([]byte(entity)))
+	f.shards[shard][0].HSet(entity, pairs...)
+}
+
+// has tells whether the fleet has a field of an entity.
+func (f *Fleet) has(entity, field string) bool {
+	shard, _ := f.topology.ShardOf(cluster.Slot([]byte(entity)))
+	return f.shards[shard][0].HGet(entity, field) != ""
+}
+
+// KillNext stops a fetcher, as if its machine was gone: first one of each shard,
+// then the others. It tells which; "": none runs any more. What is written
+// meanwhile is there when it is revived: a node loads what it missed before it
+// answers.
+func (f *Fleet) KillNext() (address string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for node := range f.shards[0] {
+		for _, shard := range f.shards {
+			if fetcher := shard[node]; !slices.Contains(f.killed, fetcher) {
+				address = fetcher.Addr()
+				fetcher.Close()
+				f.killed = append(f.killed, fetcher)
+				return address
+			}
+		}
+	}
+	return ""
+}
+
+// ReviveLast starts the fetcher that was killed last again, at its old address.
+// It tells which; "": all run.
+func (f *Fleet) ReviveLast() (address string, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.killed) == 0 {
+		return "", nil
+	}
+	fetcher := f.killed[len(f.killed)-1]
+	if err := fetcher.Restart(); err != nil {
+		return "", fmt.Errorf("start a fetcher again: %w", err)
+	}
+	f.killed = f.killed[:len(f.killed)-1]
+	return fetcher.Addr(), nil
+}
+
+// Up is how many fetchers run, of how many.
+func (f *Fleet) Up() (up, all int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	all = len(f.topology.Nodes())
+	return all - len(f.killed), all
 }
 
 // RCM is the address at which clients are told the topology.

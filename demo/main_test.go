@@ -20,6 +20,16 @@ func newTestFleet(t *testing.T, shards, nodes int) *Fleet {
 	return fleet
 }
 
+func newTestStream(t *testing.T) *Stream {
+	t.Helper()
+	stream, err := NewStream()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stream.Close)
+	return stream
+}
+
 // newTestData is NewData with the most popular entities alone.
 func newTestData(seed uint64, population int) *Data {
 	d := NewData(seed)

@@ -14,6 +14,12 @@ type Reading struct {
 
 	Bytes int64 // of the cache
 	Rows  int64
+
+	Invalidations uint64        // markers, and updates of entities
+	Lag           time.Duration // of the source that is furthest behind
+	Oldest        time.Duration // the age of the oldest value served since the reading before
+
+	Up, Fetchers int // fetchers that run, and all
 }
 
 // since is what was counted from an earlier reading to r.
@@ -22,6 +28,7 @@ func (r Reading) since(earlier Reading) (change Reading, took time.Duration) {
 	change.HMGETs -= earlier.HMGETs
 	change.Hits -= earlier.Hits
 	change.Errors -= earlier.Errors
+	change.Invalidations -= earlier.Invalidations
 	change.Hit = r.Hit.minus(earlier.Hit)
 	change.Miss = r.Miss.minus(earlier.Miss)
 	return change, r.At.Sub(earlier.At)

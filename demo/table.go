@@ -8,17 +8,18 @@ import (
 )
 
 // Heading names the columns of Row.
-const Heading = "  HMGET/s    hits   hit p50     p99   miss p50     p99      cache     rows"
+const Heading = "  HMGET/s    hits   hit p50     p99   miss p50     p99      cache     rows  inval/s    lag  oldest  up"
 
 // Row says what happened between two readings, and what the cache holds at the
 // later one.
 func Row(earlier, later Reading) string {
 	change, took := later.since(earlier)
-	row := fmt.Sprintf("%9s  %6s  %8s %7s   %8s %7s  %9s %8s",
+	row := fmt.Sprintf("%9s  %6s  %8s %7s   %8s %7s  %9s %8s  %7s %6s  %6s %d/%d",
 		grouped(perSecond(change.HMGETs, took)), percent(change.Hits, change.HMGETs),
 		quantile(change.Hit, 0.50), quantile(change.Hit, 0.99),
 		quantile(change.Miss, 0.50), quantile(change.Miss, 0.99),
-		mebibytes(later.Bytes), grouped(later.Rows))
+		mebibytes(later.Bytes), grouped(later.Rows),
+		grouped(perSecond(change.Invalidations, took)), short(later.Lag), age(later.Oldest), later.Up, later.Fetchers)
 	if change.Errors > 0 {
 		row += "  " + grouped(change.Errors) + " errors"
 	}
@@ -32,10 +33,10 @@ func Summary(earlier, later Reading) string {
 	if change.Errors > 0 {
 		failed = grouped(change.Errors) + " errors"
 	}
-	return fmt.Sprintf("%.1f s: %s HMGETs, %s a second, %s from memory, %s\n"+
+	return fmt.Sprintf("%.1f s: %s HMGETs, %s a second, %s from memory, %s; %s invalidations\n"+
 		"hits: p50 %s, p99 %s; misses: p50 %s, p99 %s; %s rows in %s\n",
 		took.Seconds(), grouped(change.HMGETs), grouped(perSecond(change.HMGETs, took)),
-		percent(change.Hits, change.HMGETs), failed,
+		percent(change.Hits, change.HMGETs), failed, grouped(change.Invalidations),
 		quantile(change.Hit, 0.50), quantile(change.Hit, 0.99),
 		quantile(change.Miss, 0.50), quantile(change.Miss, 0.99),
 		grouped(later.Rows), mebibytes(later.Bytes))
@@ -64,6 +65,14 @@ func short(d time.Duration) string {
 	default:
 		return fmt.Sprintf("%dms", d/time.Millisecond)
 	}
+}
+
+// age gives the age of a value, which is known to ten milliseconds.
+func age(d time.Duration) string {
+	if d == 0 {
+		return nothing
+	}
+	return fmt.Sprintf("%.1fs", d.Seconds())
 }
 
 func percent(part, whole uint64) string {

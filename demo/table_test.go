@@ -17,13 +17,14 @@ func readings() (earlier, later Reading) {
 		Hit:   Histogram{bounds, []uint64{100, 0, 0, 100, 0}},
 		Miss:  Histogram{bounds, []uint64{0, 0, 98, 2, 0}},
 		Bytes: 9 << 20, Rows: 12_345,
+		Invalidations: 4000, Lag: 12 * time.Millisecond, Oldest: 59_940 * time.Millisecond, Up: 3, Fetchers: 4,
 	}
 	return earlier, later
 }
 
 func TestARowTellsWhatHappenedBetweenTheReadings(t *testing.T) {
 	got := Row(readings())
-	const want = "   20,000   97.5%     5.0µs   9.9µs      559µs   5.5ms    9.0 MiB   12,345"
+	const want = "   20,000   97.5%     5.0µs   9.9µs      559µs   5.5ms    9.0 MiB   12,345    2,000   12ms   59.9s 3/4"
 	if got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
@@ -34,7 +35,7 @@ func TestARowTellsWhatHappenedBetweenTheReadings(t *testing.T) {
 
 func TestARowOfNothingHasNoMadeUpFigures(t *testing.T) {
 	_, later := readings()
-	if got := strings.Join(strings.Fields(Row(later, later)), " "); got != "0 - - - - - 9.0 MiB 12,345" {
+	if got := strings.Join(strings.Fields(Row(later, later)), " "); got != "0 - - - - - 9.0 MiB 12,345 0 12ms 59.9s 3/4" {
 		t.Errorf("got %q", got)
 	}
 }
@@ -44,20 +45,20 @@ func TestErrorsAreShownWhenThereAreSome(t *testing.T) {
 	if row := Row(earlier, later); strings.Contains(row, "error") {
 		t.Errorf("got %q", row)
 	}
-	if summary := Summary(earlier, later); !strings.Contains(summary, ", no errors\n") {
+	if summary := Summary(earlier, later); !strings.Contains(summary, ", no errors; ") {
 		t.Errorf("got %q", summary)
 	}
 	later.Errors = 4
 	if row := Row(earlier, later); !strings.HasSuffix(row, "  3 errors") {
 		t.Errorf("got %q", row)
 	}
-	if summary := Summary(earlier, later); !strings.Contains(summary, ", 3 errors\n") {
+	if summary := Summary(earlier, later); !strings.Contains(summary, ", 3 errors; ") {
 		t.Errorf("got %q", summary)
 	}
 }
 
 func TestTheSummaryIsTwoLinesThatFitATerminal(t *testing.T) {
-	want := "2.0 s: 40,000 HMGETs, 20,000 a second, 97.5% from memory, no errors\n" +
+	want := "2.0 s: 40,000 HMGETs, 20,000 a second, 97.5% from memory, no errors; 4,000 invalidations\n" +
 		"hits: p50 5.0µs, p99 9.9µs; misses: p50 559µs, p99 5.5ms; 12,345 rows in 9.0 MiB\n"
 	if got := Summary(readings()); got != want {
 		t.Errorf("got  %q\nwant %q", got, want)

@@ -67,6 +67,8 @@ for name in "${!sets[@]}"; do
     $HELM template fsproxy deploy/sidecar/chart --namespace fsproxy --kube-version 1.30 --set "${sets[$name]}" \
         >"$work/chart/$name.yaml" || fail "helm template: $name"
 done
+grep -q -- --sidecar=container "$work/chart/default.yaml" && fail "the chart asks for ordinary containers where there are native ones"
+$HELM template fsproxy deploy/sidecar/chart --kube-version 1.28 | grep -q -- --sidecar=container || fail "the chart asks for native sidecars where there are none"
 # cert-manager's own objects have no schema here: they are only rendered.
 $HELM template fsproxy deploy/sidecar/chart --namespace fsproxy --set certificates.mode=cert-manager >/dev/null || fail "helm template: cert-manager"
 for wrong in injector.replicas=0 certificates.mode=none image.tagg=x certificates.mode=secret; do

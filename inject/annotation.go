@@ -172,7 +172,11 @@ func MarkdownTable() string {
 		fmt.Fprintf(&out, "| `%s%s` | %s | %s | %s | %s |\n", Prefix, row.name, code(row.initial), cell(row.meaning), cell(row.accepted), flag)
 	}
 	for _, o := range config.Options() {
-		fmt.Fprintf(&out, "| `%s%s` | %s | the option `%s` | | `--option %s=…` |\n", Prefix, o.Key, code(o.Default), o.Key, o.Key)
+		initial := o.Default
+		if o.Key == adminKey {
+			initial = adminAddress
+		}
+		fmt.Fprintf(&out, "| `%s%s` | %s | the option `%s` | | `--option %s=…` |\n", Prefix, o.Key, code(initial), o.Key, o.Key)
 	}
 	return out.String()
 }

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -127,4 +128,26 @@ func (a *APIServer) do(ctx context.Context, method, path, contentType string, in
 		return nil
 	}
 	return json.Unmarshal(answer, out)
+}
+
+// nativeMinor is the minor version of Kubernetes 1 that has native sidecars
+// unasked.
+const nativeMinor = 29
+
+// HasNativeSidecars asks the API server whether it is new enough for them.
+func (a *APIServer) HasNativeSidecars(ctx context.Context) (bool, error) {
+	var version struct{ Major, Minor string }
+	if err := a.do(ctx, http.MethodGet, "/version", "", nil, &version); err != nil {
+		return false, fmt.Errorf("ask the API server's version: %w", err)
+	}
+	major, err := strconv.Atoi(version.Major)
+	if err != nil {
+		return false, fmt.Errorf("the API server's version is %q.%q", version.Major, version.Minor)
+	}
+	// Some vendors write "28+".
+	minor, err := strconv.Atoi(strings.TrimRight(version.Minor, "+"))
+	if err != nil {
+		return false, fmt.Errorf("the API server's version is %q.%q", version.Major, version.Minor)
+	}
+	return major > 1 || minor >= nativeMinor, nil
 }

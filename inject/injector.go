@@ -14,6 +14,11 @@ import (
 type Config struct {
 	Version string // marks the Pods that were injected
 
+	// WithoutNative tells that the cluster is older than native sidecars: it
+	// would take one for an init container that never ends, and the Pod would
+	// never start. Pods that want one are then refused.
+	WithoutNative bool
+
 	// Settings are texts by the names of [Flags], Options by the keys of
 	// config.Options.
 	Settings map[string]string
@@ -35,9 +40,10 @@ func Flags() (flags []Flag) {
 
 // Injector changes Pods. It has no state: it may be used by many at a time.
 type Injector struct {
-	version  string
-	defaults settings
-	options  map[string]string
+	version       string
+	withoutNative bool
+	defaults      settings
+	options       map[string]string
 }
 
 // New checks a configuration. Its error names all that is wrong.
@@ -65,7 +71,7 @@ func New(cfg Config) (*Injector, error) {
 	if len(problems) > 0 {
 		return nil, errors.Join(problems...)
 	}
-	return &Injector{version: cfg.Version, defaults: w.settings, options: w.options}, nil
+	return &Injector{version: cfg.Version, withoutNative: cfg.WithoutNative, defaults: w.settings, options: w.options}, nil
 }
 
 func checkOption(key, value string) error {
@@ -173,6 +179,9 @@ func (in *Injector) change(p pod) (warnings []string, err error) {
 	}
 	if reason := p.refusal(w); reason != "" {
 		return warnings, errors.New(reason)
+	}
+	if in.withoutNative && !w.ordinary {
+		return warnings, fmt.Errorf("the cluster is older than native sidecars; accepted: %ssidecar: container, or the injector's --sidecar=container", Prefix)
 	}
 	if len(w.addressEnv) > 0 && w.port == 0 {
 		return warnings, fmt.Errorf("%saddress-env needs a listener of a fixed TCP port, and %slisteners has none", Prefix, Prefix)

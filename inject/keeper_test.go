@@ -29,6 +29,7 @@ type fakeAPI struct {
 	secret        object // nil: there is none
 	version       int
 	configuration object
+	kubernetes    object         // its version
 	writes        int            // of the Secret
 	beforeWrite   func()         // called once, without the lock, before the next write is judged
 	fail          map[string]int // status by method
@@ -77,6 +78,8 @@ func (f *fakeAPI) answer(r *http.Request, body []byte) (int, any) {
 		return status(http.StatusUnauthorized)
 	case f.fail[r.Method] != 0:
 		return status(f.fail[r.Method])
+	case r.URL.Path == "/version":
+		return http.StatusOK, f.kubernetes
 	case r.Method == http.MethodGet && r.URL.Path == secrets+"/certificates":
 		if f.secret == nil {
 			return status(http.StatusNotFound)
@@ -370,4 +373,39 @@ func TestTheKeeperRunsUntilItsContextEnds(t *testing.T) {
 	r.Use = func(*tls.Certificate) { cancel() }
 	r.Run(ctx)
 	api.Client.CloseIdleConnections()
+}
+
+func TestNativeSidecarsNeedANewEnoughCluster(t *testing.T) {
+	f, api := newFakeAPI(t)
+	for _, c := range []struct {
+		major, minor string
+		native, ok   bool
+	}{
+		{"1", "28", false, true},
+		{"1", "28+", false, true},
+		{"1", "29", true, true},
+		{"1", "37+", true, true},
+		{"2", "0", true, true},
+		{"1", "x", false, false},
+		{"", "", false, false},
+	} {
+		f.kubernetes = object{"major": c.major, "minor": c.minor}
+		native, err := api.HasNativeSidecars(t.Context())
+		if native != c.native || (err == nil) != c.ok {
+			t.Errorf("%s.%s: %v, %v", c.major, c.minor, native, err)
+		}
+	}
+	api.Client.CloseIdleConnections()
+
+	in, err := New(Config{Version: testVersion, WithoutNative: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for kind, injected := range map[string]bool{"native": false, "container": true} {
+		p := firstPod(t, []byte(`{kind: Pod, metadata: {labels: {fsproxy.io/inject: "true"}, annotations: {
+			fsproxy.io/upstream: "a:1", fsproxy.io/sidecar: `+kind+`}}, spec: {containers: [{name: a}]}}`))
+		if outcome := in.Inject(p, ByPod); outcome.Injected != injected {
+			t.Errorf("%s: injected %v: %s", kind, outcome.Injected, outcome.Reason)
+		}
+	}
 }

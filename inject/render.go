@@ -19,7 +19,7 @@ var templates = [][]string{
 	{"template"},                                // PodTemplate
 }
 
-// Notes of a document, for whoever renders it.
+// Note is what is to be said of a document, to whoever renders it.
 type Note struct {
 	Object  string // "Deployment prediction"
 	Refused bool

@@ -266,32 +266,42 @@ func (w *wish) volumes() []any {
 	return volumes
 }
 
-// problem is what the sidecar itself would say of its options: of all of them
-// together, or, where a file that cannot be seen here has a part in it, of each
-// by itself, which has been asked already.
+// elsewhere stands before the name of a file that is in the Pod: it does not
+// exist here, so nothing of this machine is read in its place, whatever an
+// annotation says.
+const elsewhere = "/fsproxy-elsewhere"
+
+// problem is what the sidecar itself would say of its options, all of them
+// together. With a ConfigMap, which cannot be seen here, the rest of them is not
+// known; each by itself has been checked already.
 func (w *wish) problem() error {
 	if w.config != "" {
 		return nil
 	}
 	var environ []string
 	for _, o := range config.Options() {
-		if value, said := w.options[o.Key]; said {
-			environ = append(environ, o.Variable()+"="+value)
+		value, said := w.options[o.Key]
+		if !said {
+			continue
 		}
+		if o.Form.Kind == "file" && value != "" {
+			value = elsewhere + value
+		}
+		environ = append(environ, o.Variable()+"="+value)
 	}
 	_, err := config.Load(config.Sources{Environ: environ})
 	if err == nil {
 		return nil
 	}
-	var here []string
+	var faults []string
 	for _, e := range unjoin(err) {
-		// Files are those of the Pod. What is wrong with them shows there.
+		// That a file is not here says nothing of the Pod.
 		if !strings.Contains(e.Error(), "no such file or directory") {
-			here = append(here, annotated(e).Error())
+			faults = append(faults, strings.ReplaceAll(annotated(e).Error(), elsewhere, ""))
 		}
 	}
-	if len(here) == 0 {
+	if len(faults) == 0 {
 		return nil
 	}
-	return fmt.Errorf("the sidecar would not start: %s", strings.Join(here, "; "))
+	return fmt.Errorf("the sidecar would not start: %s", strings.Join(faults, "; "))
 }

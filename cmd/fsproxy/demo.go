@@ -15,14 +15,21 @@ import (
 
 	"github.com/fsproxy/fsproxy/config"
 	"github.com/fsproxy/fsproxy/demo"
+	"github.com/fsproxy/fsproxy/invalidation"
 )
 
 const demoHelp = `Shows a working fsproxy, all of it in this process and with nothing to install:
 four fetchers (two shards of two nodes) with made-up features of stores,
-consumers and drivers, the RCM that tells where they are, the proxy, and a load
-of predictions, each a pipeline of HMGETs for what one of a dozen models reads.
+consumers and drivers, the RCM that tells where they are, a Kafka broker, the
+proxy, and a load of predictions, each a pipeline of HMGETs for what one of a
+dozen models reads. Meanwhile the features change: uploads end with a marker,
+and a stream of updates is told on Kafka. The fetchers of a shard do not all
+have a change at once, as in a real fleet.
 
-A line tells how it goes; connect with redis-cli meanwhile. Ctrl-C ends it.`
+A line tells how it goes: invalidations, how far the proxy is behind with them,
+and the age of the oldest value that it has served since the line before. Type
+k and Enter to kill a fetcher, r and Enter to revive it; connect with redis-cli
+meanwhile. Ctrl-C ends it.`
 
 // shortestAge is some ticks. Below it nothing would be answered from memory.
 const shortestAge = 100 * time.Millisecond
@@ -34,6 +41,8 @@ type demoOptions struct {
 	rate     float64 // HMGETs a second; 0: as many as can be
 	seed     uint64
 	maxAge   time.Duration
+	updates  float64       // a second; 0: none
+	uploads  time.Duration // from one to the next; 0: none
 
 	listen, admin           string
 	listenFixed, adminFixed bool // given by the user: no other port will do
@@ -58,7 +67,7 @@ func newDemoCommand() *cobra.Command {
 			if err := o.validate(); err != nil {
 				return usageError{err}
 			}
-			return runDemo(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return runDemo(cmd.Context(), o, cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	flags := cmd.Flags()
@@ -68,6 +77,8 @@ func newDemoCommand() *cobra.Command {
 	flags.Float64Var(&o.rate, "rate", 20_000, "HMGETs a second; 0: as many as can be")
 	flags.Uint64Var(&o.seed, "seed", 1, "of the entities, features, models and predictions")
 	flags.DurationVar(&o.maxAge, "max-age", time.Minute, "how long a value may be answered from memory; half of that for missing ones")
+	flags.Float64Var(&o.updates, "updates", 200, "real-time updates a second; 0: none")
+	flags.DurationVar(&o.uploads, "uploads", 10*time.Second, "how often a batch feature is uploaded anew; 0: never")
 	flags.StringVar(&o.listen, "listen", demoListen, "address of the proxy; unless given, the next free port will do")
 	flags.StringVar(&o.admin, "admin", demoAdmin, "address of the metrics; unless given, the next free port will do")
 	return cmd
@@ -79,6 +90,10 @@ func (o *demoOptions) validate() error {
 		return fmt.Errorf("--duration %v: give 0 or more, such as 10s", o.duration)
 	case !(o.rate >= 0): // NaN included
 		return fmt.Errorf("--rate %v: give 0 or more HMGETs a second", o.rate)
+	case !(o.updates >= 0):
+		return fmt.Errorf("--updates %v: give 0 or more a second", o.updates)
+	case o.uploads < 0:
+		return fmt.Errorf("--uploads %v: give 0 or more, such as 10s", o.uploads)
 	case o.maxAge < shortestAge:
 		return fmt.Errorf("--max-age %v: give %v or more", o.maxAge, shortestAge)
 	}
@@ -97,6 +112,9 @@ type demonstration struct {
 	options   demoOptions
 	screen    *demo.Screen
 	fleet     *demo.Fleet
+	stream    *demo.Stream
+	changes   *demo.Changes
+	keys      *demo.Keys
 	data      *demo.Data
 	features  int // that the fleet holds
 	sidecar   *sidecar
@@ -105,7 +123,7 @@ type demonstration struct {
 }
 
 // runDemo shows the demo until its time is over or ctx ends.
-func runDemo(ctx context.Context, o demoOptions, stdout, stderr io.Writer) error {
+func runDemo(ctx context.Context, o demoOptions, stdin io.Reader, stdout, stderr io.Writer) error {
 	d := &demonstration{options: o, screen: demo.NewScreen(stdout), data: demo.NewData(o.seed)}
 	log := slog.New(slog.NewTextHandler(d.screen.Beside(stderr), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	var err error
@@ -116,9 +134,15 @@ func runDemo(ctx context.Context, o demoOptions, stdout, stderr io.Writer) error
 	if d.features, err = d.data.Store(ctx, d.fleet); err != nil {
 		return nil // interrupted before there was anything to see
 	}
-	if d.sidecar, err = newDemoSidecar(o, d.fleet.RCM(), log); err != nil {
+	if d.stream, err = demo.NewStream(); err != nil {
 		return err
 	}
+	defer d.stream.Close()
+	if d.sidecar, err = newDemoSidecar(o, d.fleet, d.stream, log); err != nil {
+		return err
+	}
+	d.changes = demo.NewChanges(d.data, d.fleet, d.stream, o.updates, o.uploads)
+	d.keys = demo.NewKeys(stdin, d.fleet, d.screen)
 	d.load = demo.NewLoad(d.data, d.address(), o.rate)
 	return d.run(ctx)
 }
@@ -137,14 +161,15 @@ const (
 
 // newDemoSidecar makes a sidecar in front of the fleet of the RCM, on
 // listeners of the demo's own.
-func newDemoSidecar(o demoOptions, rcm string, log *slog.Logger) (*sidecar, error) {
+func newDemoSidecar(o demoOptions, fleet *demo.Fleet, stream *demo.Stream, log *slog.Logger) (*sidecar, error) {
 	cfg := config.Default()
 	cfg.Listeners, cfg.Admin.Address = nil, ""
-	cfg.Upstream.Discovery, cfg.Upstream.Addresses = config.DiscoveryRCM, []string{rcm}
+	cfg.Upstream.Discovery, cfg.Upstream.Addresses = config.DiscoveryRCM, []string{fleet.RCM()}
 	cfg.Upstream.ConnectTimeout, cfg.Upstream.FetchTimeout = demoTimeout, demoTimeout
 	cfg.Cache.MaxBytes = demoCache
 	cfg.Cache.MaxAge, cfg.Cache.NegativeMaxAge = o.maxAge, o.maxAge/2
 	cfg.DrainTimeout = demoDrain
+	cfg.Invalidation = demoInvalidation(cfg.Invalidation, stream)
 
 	listener, err := listenFrom(o.listen, o.listenFixed)
 	if err != nil {
@@ -163,6 +188,23 @@ func newDemoSidecar(o demoOptions, rcm string, log *slog.Logger) (*sidecar, erro
 	}
 	s.listeners, s.adminListener = []net.Listener{listener}, adminListener
 	return s, nil
+}
+
+// demoInvalidation reads the markers and the stream of the demo's changes.
+func demoInvalidation(cfg config.Invalidation, stream *demo.Stream) config.Invalidation {
+	const (
+		poll   = time.Second // soon enough to be seen
+		maxLag = 10 * time.Second
+	)
+	markers := cfg.Markers[0] // the default has one
+	markers.Key, markers.Interval, markers.Settle = demo.MarkerKey, poll, demo.Settle
+	cfg.Markers = []config.Marker{markers}
+	cfg.Kafka.Brokers, cfg.Kafka.Settle = stream.Brokers(), demo.Settle
+	cfg.Kafka.Topics = []config.Topic{{
+		Name: demo.Topic, Format: config.FormatJSON, Apply: config.ApplyEvict, Covers: []string{"*"},
+		MaxLag: maxLag, OnLoss: config.OnLossBypass,
+	}}
+	return cfg
 }
 
 // demoPorts is how many ports are tried for a free one.
@@ -200,7 +242,7 @@ func (d *demonstration) run(ctx context.Context) error {
 	if d.latencies, err = demo.NewLatencies(d.sidecar.proxy.Latency()); err != nil {
 		return err
 	}
-	failed := make(chan error, 2) // of proxy and load
+	failed := make(chan error, 3) // of proxy, changes and load
 	serving, stopServing := context.WithCancel(context.Background())
 	var served sync.WaitGroup
 	served.Go(func() {
@@ -217,6 +259,12 @@ func (d *demonstration) run(ctx context.Context) error {
 	loading, stopLoading := context.WithCancel(ctx)
 	defer stopLoading()
 	var loaded sync.WaitGroup
+	loaded.Go(func() {
+		if err := d.changes.Run(loading); err != nil {
+			failed <- err
+		}
+	})
+	go d.keys.Run() // ends with the input, or with the process
 	if !d.options.noLoad {
 		loaded.Go(func() {
 			if err := d.load.Run(loading); err != nil {
@@ -259,13 +307,13 @@ func (d *demonstration) awaitStore(ctx context.Context) error {
 // introduce says what runs, and what to try.
 func (d *demonstration) introduce() {
 	text := demo.Introduction{
-		Data: d.data, Features: d.features, Fleet: d.fleet, Proxy: d.address(),
-		Metrics: "http://" + d.sidecar.adminListener.Addr().String() + "/metrics",
+		Data: d.data, Features: d.features, Fleet: d.fleet, Stream: d.stream, Proxy: d.address(),
+		Page: "http://" + d.sidecar.adminListener.Addr().String() + "/",
 	}.String() + "\n"
 	if !d.options.noLoad {
 		text += fmt.Sprintf("%d models ask for features now. ", d.data.Models())
 	}
-	d.screen.Print(text + "Ctrl-C ends the demo.\n\n" + demo.Heading + "\n")
+	d.screen.Print(text + "k and Enter kills a fetcher, r and Enter\nrevives it, Ctrl-C ends the demo.\n\n" + demo.Heading + "\n")
 }
 
 // watch shows a line again and again until the demo's time is over, ctx ends,
@@ -320,6 +368,12 @@ func (d *demonstration) read() (demo.Reading, error) {
 	r.Errors, _ = d.load.Errors()
 	held := d.sidecar.cache.Stats()
 	r.Bytes, r.Rows = held.Bytes, held.Rows
+	r.Oldest = d.sidecar.cache.OldestServed()
+	for _, source := range d.sidecar.sources.Statuses() {
+		r.Lag = max(r.Lag, source.Lag)
+		r.Invalidations += source.Counts[invalidation.WhatMarker] + source.Counts[invalidation.WhatUpdate] + source.Counts[invalidation.WhatEntity]
+	}
+	r.Up, r.Fetchers = d.fleet.Up()
 	return r, nil
 }
 
@@ -330,7 +384,7 @@ func (d *demonstration) summarize(begin demo.Reading) error {
 		return err
 	}
 	d.screen.Print(demo.Summary(begin, end))
-	if n, first := d.load.Errors(); n > 0 {
+	if n, first := d.load.Errors(); n > 0 && !d.keys.Killed() {
 		return fmt.Errorf("%d HMGETs were answered with an error, the first with %q", n, first)
 	}
 	return nil

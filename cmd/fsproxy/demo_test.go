@@ -28,7 +28,7 @@ func TestTheDemoHitsWithoutErrorsAndEndsByItself(t *testing.T) {
 	}
 	lines := strings.Split(strings.TrimSuffix(stdout, "\n"), "\n")
 	summary := lines[len(lines)-2]
-	share := regexp.MustCompile(`^\d+\.\d s: [1-9][\d,]* HMGETs, [\d,]+ a second, (\d+\.\d)% from memory, no errors$`).FindStringSubmatch(summary)
+	share := regexp.MustCompile(`^\d+\.\d s: [1-9][\d,]* HMGETs, [\d,]+ a second, (\d+\.\d)% from memory, no errors; [\d,]+ invalidations$`).FindStringSubmatch(summary)
 	if share == nil || share[1] == "0.0" {
 		t.Errorf("summary %q", summary)
 	}
@@ -79,7 +79,7 @@ func TestWhatTheDemoSuggestsWorks(t *testing.T) {
 			t.Errorf("%s: %q", try[2], reply)
 		}
 	}
-	metrics := get(t, regexp.MustCompile(`http://\S+`).FindString(said))
+	metrics := get(t, regexp.MustCompile(`http://\S+`).FindString(said)+"metrics")
 	if !strings.Contains(metrics, `fsproxy_commands_total{command="hmget",outcome="miss"} 1`) {
 		t.Errorf("the HMGET is not in the metrics: %s", metrics)
 	}
@@ -133,6 +133,25 @@ func TestTheDemoEndsUnderLoadWithOthersConnected(t *testing.T) {
 	}
 }
 
+func TestTheDemoShowsInvalidationsAndSurvivesADeadFetcher(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	typed, typing := io.Pipe()
+	defer typing.Close()
+	root := newRootCommand()
+	root.SetIn(typed)
+	root.SetArgs(append(anywhere, "--rate=3000", "--updates=500", "--uploads=300ms", "--duration=6s"))
+	var out strings.Builder
+	root.SetOut(&out)
+	root.SetErr(&out)
+	go func() { _, _ = io.WriteString(typing, "k\n") }()
+	if err := root.ExecuteContext(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if !regexp.MustCompile(`no errors; [1-9][\d,]* invalidations\n`).MatchString(out.String()) || !strings.Contains(out.String(), " 3/4\n") {
+		t.Errorf("said:\n%s", out.String())
+	}
+}
+
 func TestTheDemoTakesTheNextFreePortUnlessToldWhich(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -159,7 +178,7 @@ func TestTheDemoTakesTheNextFreePortUnlessToldWhich(t *testing.T) {
 }
 
 func TestTheDemoRefusesFlagsThatMakeNoSense(t *testing.T) {
-	for _, flag := range []string{"--duration=-1s", "--rate=-1", "--rate=NaN", "--max-age=1ms", "--seed=-1", "--max-age=x"} {
+	for _, flag := range []string{"--duration=-1s", "--rate=-1", "--rate=NaN", "--max-age=1ms", "--seed=-1", "--max-age=x", "--updates=-1", "--uploads=-1s"} {
 		name, _, _ := strings.Cut(flag, "=")
 		if code, _, stderr := command(t, "demo", flag); code != exitUsage || !strings.Contains(stderr, name) {
 			t.Errorf("%s: exit code %d, error %q", flag, code, stderr)
