@@ -124,7 +124,7 @@ func (s *Server) postReload(c *call) (any, error) {
 	if s.sources.Reload == nil || !s.sources.LastReload().Supported {
 		return nil, notThere("there is no configuration file to read again: give one with --config")
 	}
-	result := s.sources.Reload(c.Context())
+	result := s.sources.Reload()
 	s.changed(c.who, "read the configuration again")
 	return result, nil
 }

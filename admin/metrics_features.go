@@ -64,16 +64,19 @@ func mostAsked(sources *Sources) []labelled {
 		sortByDemand(views)
 		views = views[:most]
 	}
-	all, taken := make([]labelled, 0, len(views)), map[string]bool{}
+	// No name takes what another feature may need: its field.
+	taken := make(map[string]bool, len(views))
 	for _, view := range views {
+		taken[fieldText(view.Name)] = true
+	}
+	all := make([]labelled, len(views))
+	for i, view := range views {
 		label := nameOf(sources.Names, view.Name)
 		if label == "" || taken[label] {
 			label = fieldText(view.Name)
 		}
-		if !taken[label] {
-			taken[label] = true
-			all = append(all, labelled{view, label})
-		}
+		taken[label] = true
+		all[i] = labelled{view, label}
 	}
 	return all
 }

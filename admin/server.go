@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/fsproxy/fsproxy/admin/api"
+	"github.com/fsproxy/fsproxy/sampling"
 )
 
 // Build says what is running.
@@ -27,7 +28,7 @@ type Server struct {
 	ready   atomic.Bool
 	build   Build
 	sources Sources
-	log     *slog.Logger
+	log     *slog.Logger // of changes: none is left out
 	access  *access
 	history *history
 	changes changes
@@ -52,7 +53,7 @@ const (
 func New(build Build, sources Sources, log *slog.Logger) *Server {
 	sources.complete()
 	s := &Server{
-		build: build, sources: sources, log: log, access: newAccess(sources.Config),
+		build: build, sources: sources, log: sampling.Without(log), access: newAccess(sources.Config),
 		history: newHistory(gauges{sources}), started: time.Now(), stopping: make(chan struct{}),
 	}
 	s.host, _ = os.Hostname()

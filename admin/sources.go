@@ -1,8 +1,6 @@
 package admin
 
 import (
-	"context"
-
 	"github.com/fsproxy/fsproxy/admin/api"
 	"github.com/fsproxy/fsproxy/cache"
 	"github.com/fsproxy/fsproxy/cluster"
@@ -28,7 +26,7 @@ type Sources struct {
 	// Invalidation tells how far the sources of new values can be trusted.
 	Invalidation func() []invalidation.Status
 	// Reload reads the configuration anew; LastReload is how that went last.
-	Reload     func(context.Context) api.Reload
+	Reload     func() api.Reload
 	LastReload func() api.Reload
 	// Names knows the names of features.
 	Names feature.Names

@@ -16,8 +16,12 @@ func (s *Server) getConfig(*call) (any, error) {
 	cfg := s.sources.Config()
 	answer := api.Config{Options: []api.Option{}, YAML: string(config.Effective(cfg))}
 	for _, o := range cfg.InForce() {
+		origin := o.Origin.String()
+		if mode := string(s.sources.Mode()); o.Option.Key == "mode" && o.Value != mode {
+			o.Value, origin = mode, "the admin API"
+		}
 		answer.Options = append(answer.Options, api.Option{
-			Key: o.Option.Key, Value: o.Value, Default: o.Option.Default, Origin: o.Origin.String(),
+			Key: o.Option.Key, Value: o.Value, Default: o.Option.Default, Origin: origin,
 			Reloadable: o.Option.Reloadable, Meaning: o.Option.Meaning,
 		})
 	}

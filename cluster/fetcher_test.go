@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -38,14 +39,16 @@ func TestReadsSpreadOverAllNodesOfAShard(t *testing.T) {
 			}
 			u := lookingFor(t, nil, fakes[0])
 			found(t, u)
-			const fetches = 8000
-			drive(t, u, fetches, width)
-			mean := float64(fetches) / float64(len(fakes))
-			for i, f := range fakes {
-				if share := float64(f.reads.Load()) / mean; share < 0.2 || share > 2.5 {
-					t.Errorf("node %d answered %.2f of the mean", i, share)
+			// However unequal the first second of a busy machine makes them, they
+			// come to be equal; those of a choice that favours one never do.
+			until(t, "all have about the same share", func() bool {
+				drive(t, u, 2000, width)
+				var all []float64
+				for _, f := range fakes {
+					all = append(all, float64(f.reads.Load()))
 				}
-			}
+				return slices.Min(all)*2 > slices.Max(all)
+			})
 		})
 	}
 }

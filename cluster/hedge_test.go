@@ -19,6 +19,14 @@ func quick(u *Upstream) {
 	}
 }
 
+// connected waits until all have a connection: a hedge waits for no dial.
+func connected(t testing.TB, u *Upstream, fakes ...*fake) {
+	t.Helper()
+	for _, f := range fakes {
+		until(t, "it is connected", func() bool { get(t, u, "k"); return stateOf(u, f.addr) == connUp })
+	}
+}
+
 // hangsFirst hangs at the first read, of whichever fetcher it is, until let go,
 // and then says "late" to it; all others are answered as echo does.
 func hangsFirst(fakes ...*fake) (letGo chan struct{}) {
@@ -44,7 +52,7 @@ func TestSlowFetchIsHedgedAndTheLateAnswerHarmsNobody(t *testing.T) {
 	noLeaks(t)
 	fakes := []*fake{startFake(t), startFake(t)}
 	u := upstreamOf(t, hedging, fakes...)
-	drive(t, u, 20, 1) // both are connected
+	connected(t, u, fakes...)
 	letGo := hangsFirst(fakes...)
 	quick(u)
 	a := ask("k")
@@ -72,7 +80,7 @@ func TestJoinerOfAHedgedFetchGetsTheFirstAnswer(t *testing.T) {
 	noLeaks(t)
 	fakes := []*fake{startFake(t), startFake(t)}
 	u := upstreamOf(t, hedging, fakes...)
-	drive(t, u, 20, 1)
+	connected(t, u, fakes...)
 	letGo := hangsFirst(fakes...)
 	defer close(letGo)
 	quick(u)
@@ -92,7 +100,7 @@ func TestReaderAfterAnInvalidationJoinsNoHedgedFetch(t *testing.T) {
 	noLeaks(t)
 	fakes := []*fake{startFake(t), startFake(t)}
 	u := upstreamOf(t, hedging, fakes...)
-	drive(t, u, 20, 1)
+	connected(t, u, fakes...)
 	letGo := make(chan struct{})
 	var n atomic.Int32
 	for _, f := range fakes {
@@ -193,7 +201,7 @@ func TestRaceThatBothLoseIsToldOnce(t *testing.T) {
 	noLeaks(t)
 	fakes := []*fake{startFake(t), startFake(t)}
 	u := upstreamOf(t, hedging, fakes...)
-	drive(t, u, 20, 1)
+	connected(t, u, fakes...)
 	for _, f := range fakes {
 		f.will(hang)
 	}
@@ -218,7 +226,7 @@ func TestFetchesOfAStalledFetcherAreSaved(t *testing.T) {
 	noLeaks(t)
 	fakes := []*fake{startFake(t), startFake(t), startFake(t)}
 	u := upstreamOf(t, func(c *Config) { c.FetchTimeout = 4 * time.Second }, fakes...)
-	drive(t, u, 60, 1)
+	connected(t, u, fakes...)
 	fakes[0].will(hang)
 	askers := make([]*asker, 300)
 	for i := range askers {

@@ -190,6 +190,14 @@ func (t *Topology) ShardOf(slot uint16) (index int, ok bool) {
 // Zone is where a node is; "": not known.
 func (t *Topology) Zone(node string) string { return t.zones[node] }
 
+// WithZones is t with the zones of its nodes, by address, in place of those it
+// had.
+func (t *Topology) WithZones(zones map[string]string) *Topology {
+	with := *t
+	with.zones = maps.Clone(zones)
+	return &with
+}
+
 // Covered is how many of the Slots are owned by a shard.
 func (t *Topology) Covered() int { return t.covered }
 

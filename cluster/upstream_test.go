@@ -32,6 +32,7 @@ func TestEveryOwnerIsToldOnceWhateverFails(t *testing.T) {
 		c.FetchTimeout = 30 * time.Millisecond
 		c.ConnectTimeout = 100 * time.Millisecond
 		c.Connections = 2
+		c.HedgeBudget, c.MaxInFlight = 100, 300
 	}, addrs...)
 	found(t, u)
 
@@ -80,8 +81,13 @@ func TestEveryOwnerIsToldOnceWhateverFails(t *testing.T) {
 			t.Fatalf("an owner was told %d times", n)
 		}
 	}
-	t.Logf("%d answered, %d failed, %d joined, %d retries, %d redirects, %d refreshes",
-		answered.Load(), failed.Load(), u.Joined.Load(), u.Retries.Load(), u.Redirects.Load(), u.Refreshes.Load())
+	t.Logf("%d answered, %d failed, %d joined, %d retries, %d redirects, %d refreshes, %d hedges of which %d won, %d refused",
+		answered.Load(), failed.Load(), u.Joined.Load(), u.Retries.Load(), u.Redirects.Load(), u.Refreshes.Load(), u.Hedges.Load(), u.HedgesWon.Load(), u.Full.Load())
+	u.Fetchers(func(addr string, outstanding int64, _ *FetcherStats) {
+		if outstanding != 0 {
+			t.Errorf("%s has %d outstanding in the end", addr, outstanding)
+		}
+	})
 	if answered.Load() == 0 || failed.Load() == 0 {
 		t.Error("the test shows nothing")
 	}

@@ -14,5 +14,7 @@
 //	FSPROXY_BIN          the binary to drive; built from ../cmd/fsproxy if empty
 //	FSPROXY_E2E_CACHE    where e2e-setup keeps downloads
 //	                     (default ${XDG_CACHE_HOME:-~/.cache}/fsproxy-e2e)
+//	FSPROXY_SOAK         how long the soak goes on (default 1m)
+//	FSPROXY_SOAK_SEED    the seed of a soak to be played again; each has its own
 //	FSPROXY_REPLAY_DAYS  days of flights to replay: a number, or all (default 7)
 package e2e

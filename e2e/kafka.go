@@ -89,11 +89,13 @@ func startKafka(t testing.TB) *broker {
 	return b
 }
 
-// newClusterID is a random UUID as Kafka writes them.
+// newClusterID is a random UUID as Kafka writes them; one that began with a
+// hyphen would be taken for an option.
 func newClusterID() string {
 	var id [16]byte
-	_, _ = rand.Read(id[:])                         // never fails
-	id[6], id[8] = 0x40|id[6]&0x0f, 0x80|id[8]&0x3f // a UUID of version 4
+	_, _ = rand.Read(id[:]) // never fails
+	id[0] &= 0x7f           // so it begins with a letter
+	id[6], id[8] = 0x40|id[6]&0x0f, 0x80|id[8]&0x3f
 	return base64.RawURLEncoding.EncodeToString(id[:])
 }
 

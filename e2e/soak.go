@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/fsproxy/fsproxy/feature"
 )
 
@@ -34,7 +36,6 @@ const (
 
 	soakEvictTopic = "soak-evict" // RESP records; what they are about is evicted
 	soakValueTopic = "soak-value" // JSON records; values are put in place
-	soakMarkers    = "fs:markers"
 	soakPartitions = 2
 )
 
@@ -71,39 +72,27 @@ func soakFeatures(k kind) []string {
 // soak is a store that changes all the time, what tells of its changes, a proxy
 // in front of it, and what is known of both.
 type soak struct {
-	chronicle
-	seed    uint64
-	fleet   *fleet
-	nodes   [][]*laggard // by shard
-	kafka   *broker
-	proxy   *proxy
-	entity  []string
-	fields  [kinds][]string
-	names   [kinds][]string
-	sending sync.Mutex // held while a write is sent to all nodes of a shard
+	*recorded
+	seed   uint64
+	kafka  *broker
+	proxy  *proxy
+	entity []string
+	fields [kinds][]string
+	names  [kinds][]string
 
-	markers hash // guarded by chronicle.mu
-
-	produced chan soakRecord // in the order of their versions
+	updates  chan update // in the order of their versions
 	versions atomic.Int64
 	tally    soakTally
-}
-
-// soakRecord is a record to be produced, and what it tells of.
-type soakRecord struct {
-	topic string
-	kafkaRecord
-	fields  []string
-	numbers []int
 }
 
 // startSoak runs all that a soak needs. settle is what fsproxy is told of how
 // long fetchers lag.
 func startSoak(t testing.TB, seed uint64, settle time.Duration) *soak {
 	t.Helper()
+	redis.SetLogger(silence{}) // fetchers that were killed cannot be dialled: nothing to tell of
 	s := &soak{
-		chronicle: chronicle{cells: map[cell][]version{}}, seed: seed, markers: hash{},
-		fleet: startFleet(t), kafka: startKafka(t), produced: make(chan soakRecord, 10_000),
+		recorded: startRecorded(t, seed, soakLag), seed: seed,
+		kafka: startKafka(t), updates: make(chan update, updatesQueued),
 	}
 	for k := range kinds {
 		s.names[k] = soakFeatures(k)
@@ -119,6 +108,11 @@ func startSoak(t testing.TB, seed uint64, settle time.Duration) *soak {
 	return s
 }
 
+// silence logs nothing.
+type silence struct{}
+
+func (silence) Printf(context.Context, string, ...any) {}
+
 // fill has the store hold version 0 of every cell.
 func (s *soak) fill(t testing.TB) {
 	t.Helper()
@@ -128,42 +122,11 @@ func (s *soak) fill(t testing.TB) {
 	for _, e := range s.entity {
 		for _, fields := range s.fields {
 			for _, f := range fields {
-				s.add(cell{e, f}, false, time.Time{})
+				s.add(cell{e, f}, "0", time.Time{})
 			}
 		}
 	}
-	s.fleet.load(t, s.content(-1))
-	for i, shard := range s.fleet.shards {
-		var nodes []*laggard
-		for j, n := range shard.nodes {
-			nodes = append(nodes, &laggard{
-				store: n, client: n.client, longest: soakLag, rnd: rand.New(rand.NewPCG(s.seed, uint64(100+10*i+j))),
-			})
-		}
-		s.nodes = append(s.nodes, nodes)
-	}
-}
-
-// content is what the store has of a shard; -1: of all.
-func (s *soak) content(shard int) map[string]hash {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	all := map[string]hash{}
-	for c := range s.cells {
-		if shard >= 0 && s.fleet.shardOf(c.entity) != shard {
-			continue
-		}
-		if all[c.entity] == nil {
-			all[c.entity] = hash{}
-		}
-		if value, absent := s.now(c); !absent {
-			all[c.entity][c.field] = value
-		}
-	}
-	if shard == s.fleet.shardOf(soakMarkers) && len(s.markers) > 0 {
-		all[soakMarkers] = maps.Clone(s.markers)
-	}
-	return all
+	s.load(t)
 }
 
 // options is the proxy's configuration.
@@ -183,60 +146,8 @@ invalidation:
     topics:
       - {name: %s, format: resp, apply: evict, max_lag: %s, covers: [%s]}
       - {name: %s, format: json, apply: update, max_lag: %s, covers: [%s]}
-`, rcm, soakFetch, soakMarkers, soakInterval, settle, soakSilence, list(byUpload), s.kafka.addr, settle,
+`, rcm, soakFetch, markersKey, soakInterval, settle, soakSilence, list(byUpload), s.kafka.addr, settle,
 		soakEvictTopic, soakMaxLag, list(byEviction), soakValueTopic, soakMaxLag, list(byValue))
-}
-
-// change has the store hold a new version of some cells of an entity, each
-// fetcher in its own time, and calls issued, if any, with the versions' numbers
-// before another change can come.
-func (s *soak) change(entity string, fields []string, absent bool, issued func(numbers []int)) {
-	shard := s.fleet.shardOf(entity)
-	s.sending.Lock()
-	defer s.sending.Unlock()
-	now := time.Now()
-	numbers := make([]int, len(fields))
-	s.mu.Lock()
-	for i, f := range fields {
-		numbers[i] = s.add(cell{entity, f}, absent, now)
-	}
-	s.mu.Unlock()
-	if issued != nil {
-		issued(numbers)
-	}
-	w := write{key: entity}
-	if absent {
-		w.gone = fields
-	} else {
-		w.fields = hash{}
-		for i, f := range fields {
-			w.fields[f] = strconv.Itoa(numbers[i])
-		}
-	}
-	w.done = s.whenAll(shard, func() {
-		for i, f := range fields {
-			s.set(cell{entity, f}, numbers[i], func(v *version) { v.had = time.Now() })
-		}
-	})
-	s.send(shard, w)
-}
-
-// whenAll is a function that calls done at its last call, of as many as the
-// shard has nodes.
-func (s *soak) whenAll(shard int, done func()) func() {
-	var left atomic.Int32
-	left.Store(int32(len(s.nodes[shard])))
-	return func() {
-		if left.Add(-1) == 0 {
-			done()
-		}
-	}
-}
-
-func (s *soak) send(shard int, w write) {
-	for _, n := range s.nodes[shard] {
-		n.send(w)
-	}
 }
 
 // sleep waits, at most until ctx ends.

@@ -83,12 +83,8 @@ func (s *soak) run(t *testing.T, length time.Duration, disturb bool) {
 	var writers, servers, watchers sync.WaitGroup
 	defer func() { stopServing(); servers.Wait() }()
 
-	servers.Go(func() { s.produce(serving) })
-	for _, nodes := range s.nodes {
-		for _, n := range nodes {
-			servers.Go(func() { n.run(serving) })
-		}
-	}
+	servers.Go(func() { s.kafka.produceAll(serving, s.updates, s.told) })
+	servers.Go(func() { s.recorded.run(serving) })
 	writers.Go(func() { s.update(writing) })
 	writers.Go(func() { s.upload(writing) })
 	for i := range observers {
@@ -103,7 +99,7 @@ func (s *soak) run(t *testing.T, length time.Duration, disturb bool) {
 		s.disturb(writing, t)
 	}
 	writers.Wait()
-	eventually(t, "all that changed being told", s.told)
+	eventually(t, "all that changed being told", s.complete)
 	longest := byEviction.bound()
 	sleep(t.Context(), longest)
 	stopServing()

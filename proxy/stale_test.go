@@ -62,7 +62,7 @@ func TestAfterAMarkerTheOldValueIsServedWhileOneFetchRefreshesIt(t *testing.T) {
 		p.send(cmd("HMGET e f g"))
 		p.wants(array("F", "G"))
 	}
-	if len(store.got) != 0 {
+	if len(store.got) != 0 || s.up.Joined.Load() != 0 {
 		t.Fatal("a second refresh is in flight")
 	}
 	if got := s.staleServed(); got["revalidate"] != reads || got["error"] != 0 {

@@ -32,7 +32,7 @@ func (c *ctl) entity() *cobra.Command {
 	var encoded bool
 	cmd := &cobra.Command{
 		Use: "entity KEY", Short: "What is held of an entity, and whether it would be served",
-		Args: someArguments("entity"),
+		Args: exactlyOne("entity"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			query := url.Values{"key": {args[0]}}
 			if encoded {
@@ -51,7 +51,7 @@ func (c *ctl) entity() *cobra.Command {
 func (c *ctl) mode() *cobra.Command {
 	return &cobra.Command{
 		Use: "mode off|dry-run|live", Short: "Change the mode, without dropping a connection",
-		Args: someArguments("mode"),
+		Args: exactlyOne("mode"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return change(cmd.Context(), c, cmd.OutOrStdout(), api.PathMode, api.Mode{Mode: args[0]}, func(out *tabwriter.Writer, done api.Mode) {
 				fmt.Fprintf(out, "the mode is %s\n", done.Mode)
@@ -66,8 +66,14 @@ func (c *ctl) invalidate() *cobra.Command {
 		Use: "invalidate --feature NAME | --entity KEY | --all", Short: "Have a feature, an entity or everything fetched anew",
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if wanted == (api.Invalidate{}) {
-				return usageError{fmt.Errorf("say what to invalidate: one of --feature, --entity and --all")}
+			given := 0
+			for _, is := range []bool{wanted.Feature != "", wanted.Entity != "", wanted.All} {
+				if is {
+					given++
+				}
+			}
+			if given != 1 {
+				return usageError{errors.New("say what to invalidate: one of --feature NAME, --entity KEY and --all")}
 			}
 			return change(cmd.Context(), c, cmd.OutOrStdout(), api.PathInvalidate, wanted, func(out *tabwriter.Writer, done api.Invalidated) {
 				fmt.Fprintf(out, "invalidated %s", done.What)
@@ -81,7 +87,6 @@ func (c *ctl) invalidate() *cobra.Command {
 	cmd.Flags().StringVar(&wanted.Feature, "feature", "", "`name`, field or pattern of features")
 	cmd.Flags().StringVar(&wanted.Entity, "entity", "", "`key` of a hash")
 	cmd.Flags().BoolVar(&wanted.All, "all", false, "everything")
-	cmd.MarkFlagsMutuallyExclusive("feature", "entity", "all")
 	return cmd
 }
 

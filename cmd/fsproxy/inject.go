@@ -44,18 +44,18 @@ func newInjectCommand() *cobra.Command {
 			"  fsproxy inject --image registry.example/fsproxy:v1 --option log.format=json",
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			in, err := newInjector(cmd, f)
+			cfg, err := injectorConfig(cmd, f)
 			if err != nil {
 				return err
 			}
 			if f.render != "" {
-				return renderFile(cmd, in, f)
+				return renderFile(cmd, cfg, f)
 			}
 			if levels := []string{"debug", "info", "warn", "error"}; !slices.Contains(levels, f.level) {
 				return usageError{fmt.Errorf("--log-level %q: use one of %v", f.level, levels)}
 			}
 			log := slog.New(config.Log{Level: f.level}.Handler(cmd.ErrOrStderr(), new(slog.LevelVar)))
-			return runInjector(cmd.Context(), log, in, f)
+			return runInjector(cmd.Context(), log, cfg, f)
 		},
 	}
 	flags := cmd.Flags()
@@ -78,32 +78,33 @@ func newInjectCommand() *cobra.Command {
 	return cmd
 }
 
-func newInjector(cmd *cobra.Command, f injectFlags) (*inject.Injector, error) {
+func injectorConfig(cmd *cobra.Command, f injectFlags) (inject.Config, error) {
 	cfg := inject.Config{Version: readBuild().Version, Settings: map[string]string{}, Options: map[string]string{}}
 	for _, s := range inject.Flags() {
 		value, err := cmd.Flags().GetString(s.Name)
 		if err != nil {
-			return nil, err
+			return cfg, err
 		}
 		cfg.Settings[s.Name] = value
 	}
 	for _, o := range f.options {
 		key, value, found := strings.Cut(o, "=")
 		if !found {
-			return nil, usageError{fmt.Errorf("--option %q: accepted: key=value", o)}
+			return cfg, usageError{fmt.Errorf("--option %q: accepted: key=value", o)}
 		}
 		cfg.Options[key] = value
 	}
-	return inject.New(cfg)
+	return cfg, nil
 }
 
 // renderFile prints the manifests with the sidecar. What is to be said about
 // them goes to standard error.
-func renderFile(cmd *cobra.Command, in *inject.Injector, f injectFlags) error {
-	var (
-		stream []byte
-		err    error
-	)
+func renderFile(cmd *cobra.Command, cfg inject.Config, f injectFlags) error {
+	in, err := inject.New(cfg)
+	if err != nil {
+		return err
+	}
+	var stream []byte
 	if f.render == "-" {
 		stream, err = io.ReadAll(cmd.InOrStdin())
 	} else {
@@ -132,7 +133,12 @@ func renderFile(cmd *cobra.Command, in *inject.Injector, f injectFlags) error {
 }
 
 // runInjector serves the webhook until ctx ends.
-func runInjector(ctx context.Context, log *slog.Logger, in *inject.Injector, f injectFlags) error {
+func runInjector(ctx context.Context, log *slog.Logger, cfg inject.Config, f injectFlags) error {
+	cfg.WithoutNative = isOldCluster(ctx, log)
+	in, err := inject.New(cfg)
+	if err != nil {
+		return err
+	}
 	server := inject.NewServer(in, inject.ServerConfig{Strict: f.strict, Log: log})
 	look, err := certificates(f, server, log)
 	if err != nil {
@@ -156,6 +162,24 @@ func runInjector(ctx context.Context, log *slog.Logger, in *inject.Injector, f i
 	defer cancel()
 	wg.Go(func() { look(ctx) })
 	return server.Serve(ctx, reviews, admin)
+}
+
+// isOldCluster tells whether the cluster that this runs in, if it does, has no
+// native sidecars. Where that cannot be learned it is taken to have them.
+func isOldCluster(ctx context.Context, log *slog.Logger) bool {
+	api, err := inject.InCluster()
+	if err != nil {
+		return false
+	}
+	native, err := api.HasNativeSidecars(ctx)
+	if err != nil {
+		log.Warn("it is not known whether the cluster has native sidecars", "error", err)
+		return false
+	}
+	if !native {
+		log.Warn("the cluster is older than native sidecars: Pods get ordinary containers by --sidecar=container, or nothing")
+	}
+	return !native
 }
 
 // certificates is what looks after the server's certificate: files that

@@ -3,8 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
+	"io"
 	"io/fs"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -70,6 +74,49 @@ func TestInjectSaysWhatIsWrongWithItsFlags(t *testing.T) {
 		if code != c.code || stdout != "" || !strings.Contains(stderr, c.want) {
 			t.Errorf("%v: exit code %d, want %d; error %q, want %q", c.args, code, c.code, stderr, c.want)
 		}
+	}
+}
+
+// writerThatSees calls a function when it has been written a text.
+type writerThatSees struct {
+	text string
+	then func()
+}
+
+func (w writerThatSees) Write(p []byte) (int, error) {
+	if bytes.Contains(p, []byte(w.text)) {
+		w.then()
+	}
+	return len(p), nil
+}
+
+func TestTheInjectorServesWithGivenCertificatesUntilItIsStopped(t *testing.T) {
+	t.Setenv("KUBERNETES_SERVICE_HOST", "")
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
+	key, err := x509.MarshalPKCS8PrivateKey(server.TLS.Certificates[0].PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	for name, block := range map[string]*pem.Block{
+		"tls.crt": {Type: "CERTIFICATE", Bytes: server.Certificate().Raw},
+		"tls.key": {Type: "PRIVATE KEY", Bytes: key},
+	} {
+		if err := os.WriteFile(filepath.Join(folder, name), pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	listening := false
+	log := writerThatSees{"the injector is listening", func() { listening = true; cancel() }}
+	code := run(ctx, []string{
+		"inject", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0",
+		"--tls-cert-file", filepath.Join(folder, "tls.crt"), "--tls-key-file", filepath.Join(folder, "tls.key"),
+	}, io.Discard, log)
+	if code != exitDone || !listening {
+		t.Errorf("exit code %d, listening %v", code, listening)
 	}
 }
 

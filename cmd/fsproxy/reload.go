@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -23,7 +24,8 @@ type reloader struct {
 	mu     sync.Mutex // held while reloading; protects what follows
 	loaded *config.Config
 	last   api.Reload
-	path   string // of the file, for watch
+	files  []string          // for watch: the file, and that of the token
+	seen   [sha256.Size]byte // what was in them
 }
 
 func newReloader(cfg *config.Config, log *slog.Logger, apply func(before, now *config.Config)) *reloader {
@@ -36,7 +38,18 @@ func newReloader(cfg *config.Config, log *slog.Logger, apply func(before, now *c
 func (r *reloader) from(path string, load func() (*config.Config, error)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.path, r.load, r.last.Supported = path, load, true
+	r.load, r.last.Supported = load, true
+	r.files = []string{path}
+	if token := r.config().Admin.TokenFile; token != "" {
+		r.files = append(r.files, token)
+	}
+	seen := fingerprint(r.files)
+	// Seen is what is in force, unless the file has changed since it was loaded.
+	if now, err := load(); err == nil {
+		if changed, restart := config.Changes(r.loaded, now); len(changed)+len(restart) == 0 {
+			r.seen = seen
+		}
+	}
 }
 
 // watch reloads when the file changes, or that of the token, until ctx ends.
@@ -44,11 +57,7 @@ func (r *reloader) watch(ctx context.Context) {
 	if r.load == nil {
 		return
 	}
-	files := []string{r.path}
-	if token := r.config().Admin.TokenFile; token != "" {
-		files = append(files, token)
-	}
-	watchFiles(ctx, r.log, files, func() { r.reload(ctx) })
+	watchFiles(ctx, r.log, r.files, r.seen, func() { r.reload() })
 }
 
 // config is the configuration in force: as it was at the start, but for what was
@@ -63,7 +72,7 @@ func (r *reloader) outcome() api.Reload {
 }
 
 // reload reads the file and takes over what may be.
-func (r *reloader) reload(context.Context) api.Reload {
+func (r *reloader) reload() api.Reload {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.load == nil {

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fsproxy/fsproxy/config"
+	"github.com/fsproxy/fsproxy/sampling"
 )
 
 func newServeCommand() *cobra.Command {
@@ -31,7 +32,7 @@ func serve(cmd *cobra.Command, cfg *config.Config) error {
 		return errNoDryRun
 	}
 	level := new(slog.LevelVar)
-	log := slog.New(cfg.Log.Handler(cmd.ErrOrStderr(), level))
+	log := slog.New(sampling.New(cfg.Log.Handler(cmd.ErrOrStderr(), level)))
 	for _, warning := range cfg.Warnings() {
 		log.Warn(warning)
 	}

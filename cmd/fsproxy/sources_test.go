@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -76,7 +78,7 @@ func TestAMarkerInTheStoreHasTheFeatureFetchedAnew(t *testing.T) {
 	store := miniredis.RunT(t)
 	store.HSet("e", "f", "old")
 	store.HSet("fs:markers", "other", "1")
-	_, client := startSidecar(t, store, "invalidation: {markers: [{key: 'fs:markers', interval: 100ms, settle: 0s}]}")
+	s, client := startSidecar(t, store, "invalidation: {markers: [{key: 'fs:markers', interval: 100ms, settle: 0s}]}")
 	if got := reads(t, client); got != "old" {
 		t.Fatalf("%q", got)
 	}
@@ -88,6 +90,33 @@ func TestAMarkerInTheStoreHasTheFeatureFetchedAnew(t *testing.T) {
 	}
 	store.HSet("fs:markers", "f", "2")
 	eventually(t, "the new value is served", func() bool { return reads(t, client) == "new" })
+	wantMetrics(t, s,
+		`fsproxy_source_state{kind="markers",source="fs:markers",state="trusted"} 1`,
+		`fsproxy_source_state{kind="markers",source="fs:markers",state="lost"} 0`,
+		`fsproxy_source_suspended{kind="markers",source="fs:markers"} 0`,
+		`fsproxy_source_gaps_total{kind="markers",source="fs:markers"} 0`,
+		`fsproxy_source_last_heard_seconds{kind="markers",source="fs:markers"} `,
+		`fsproxy_invalidations_total{kind="markers",source="fs:markers",what="marker"} 2`,
+	)
+}
+
+// wantMetrics wants lines that begin so.
+func wantMetrics(t *testing.T, s *sidecar, want ...string) {
+	t.Helper()
+	answer, err := http.Get("http://" + s.adminListener.Addr().String() + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range want {
+		if !strings.Contains(string(text), "\n"+line) {
+			t.Errorf("no %s in the metrics", line)
+		}
+	}
 }
 
 func TestWithoutTheMarkersNothingIsServedFromMemory(t *testing.T) {

@@ -22,10 +22,9 @@ const (
 )
 
 // watchFiles calls changed whenever the contents of any of files differ from
-// those last seen, until ctx ends. A file may be a link, to a link, as Kubernetes
+// those last seen, at first those of the fingerprint seen, until ctx ends. A file may be a link, to a link, as Kubernetes
 // has them, and may be missing for a while.
-func watchFiles(ctx context.Context, log *slog.Logger, files []string, changed func()) {
-	seen := fingerprint(files)
+func watchFiles(ctx context.Context, log *slog.Logger, files []string, seen [sha256.Size]byte, changed func()) {
 	var events <-chan fsnotify.Event // nil: nobody tells
 	var failures <-chan error
 	watcher, err := fsnotify.NewWatcher()

@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"fmt"
-	"strconv"
 	"sync"
 	"time"
 )
@@ -14,29 +13,32 @@ type cell struct{ entity, field string }
 
 // version is what a cell held, from a moment on.
 type version struct {
-	absent bool      // the field was deleted
+	value  string    // empty: the store has none
 	issued time.Time // when the store began to have it: no fetcher had it before
 	told   time.Time // when its record or marker could be read everywhere; zero: not yet
 	had    time.Time // when the last fetcher had it; zero: not yet
 }
 
-// chronicle knows what the store held, and when. Version n of a cell has the value
-// n, so that an answer says itself which version it is of.
+// chronicle knows what the store held, and when.
 type chronicle struct {
 	mu    sync.Mutex
 	cells map[cell][]version // guarded by mu
 }
 
-// add appends a version to a cell and returns its number.
-func (h *chronicle) add(c cell, absent bool, issued time.Time) int {
-	h.cells[c] = append(h.cells[c], version{absent: absent, issued: issued})
+// add appends a version to a cell and returns its number. The caller holds mu.
+func (h *chronicle) add(c cell, value string, issued time.Time) int {
+	h.cells[c] = append(h.cells[c], version{value: value, issued: issued})
 	return len(h.cells[c]) - 1
 }
 
-// now returns what the store holds of a cell. The caller holds mu.
-func (h *chronicle) now(c cell) (value string, absent bool) {
-	last := len(h.cells[c]) - 1
-	return strconv.Itoa(last), h.cells[c][last].absent
+// now returns what the store holds of a cell, empty for nothing. The caller holds
+// mu.
+func (h *chronicle) now(c cell) string {
+	versions := h.cells[c]
+	if len(versions) == 0 {
+		return ""
+	}
+	return versions[len(versions)-1].value
 }
 
 // set calls change for a version of a cell.
@@ -57,22 +59,17 @@ type verdict struct {
 }
 
 // judge judges the answer of a cell, "" for none, to a request of that moment.
-// An answer that the store never held is an error.
+// lag is how late a fetcher may have a version. An answer that the store never
+// held is an error; of a cell that was not there from the start it held none.
 func (h *chronicle) judge(c cell, answer string, asked time.Time, lag time.Duration) (verdict, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	versions := h.cells[c]
 	number := len(versions) - 1
-	if answer == "" { // of any version without a value, so of the last such
-		for number >= 0 && !versions[number].absent {
-			number--
-		}
-	} else if n, err := strconv.Atoi(answer); err == nil && n <= number && !versions[n].absent {
-		number = n
-	} else {
-		number = -1
+	for number >= 0 && versions[number].value != answer { // of the last such version
+		number--
 	}
-	if number < 0 {
+	if number < 0 && (answer != "" || len(versions) > 0 && versions[0].issued.IsZero()) {
 		return verdict{}, fmt.Errorf("%s %s was never %q", c.entity, c.field, answer)
 	}
 	v := verdict{age: -1}
@@ -94,8 +91,8 @@ func (h *chronicle) judge(c cell, answer string, asked time.Time, lag time.Durat
 	return v, nil
 }
 
-// told returns nil when all that changed was told of, and all fetchers have it.
-func (h *chronicle) told() error {
+// complete returns nil when all that changed was told of, and all fetchers have it.
+func (h *chronicle) complete() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	untold := 0

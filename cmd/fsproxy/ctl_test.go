@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/alicebob/miniredis/v2"
+
+	"github.com/fsproxy/fsproxy/admin/api"
+	"github.com/fsproxy/fsproxy/admin/client"
+	"github.com/fsproxy/fsproxy/config"
+)
+
+// runSidecar runs a sidecar in front of an empty store and returns its admin
+// address.
+func runSidecar(t *testing.T, yaml string) string {
+	t.Helper()
+	store := miniredis.RunT(t)
+	file := filepath.Join(t.TempDir(), "fsproxy.yaml")
+	text := "listeners: [{address: \"127.0.0.1:0\"}]\nupstream: {addresses: [\"" + store.Addr() + "\"]}\n" + yaml
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	load := func() (*config.Config, error) { return config.Load(config.Sources{File: file}) }
+	cfg, err := load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := newSidecar(cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.reload.from(file, load)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return s.adminListener.Addr().String()
+}
+
+func TestCtlHasAnActionForEachPathOfTheAPI(t *testing.T) {
+	admin := runSidecar(t, "admin: {address: \"127.0.0.1:0\"}\n")
+	for _, c := range []struct{ args, says string }{
+		{"status", "mode         live"}, {"config", "cache.max_age"}, {"topology", "FETCHER"}, {"features --match x --limit 3", "FIELD"},
+		{"entity st_1", "nothing is held of it"}, {"entity --base64 c3RfMQ==", "nothing is held of it"}, {"hottest --limit 2", "ENTITY"},
+		{"sources", "fs:markers"}, {"differences", "CLASS"}, {"rules", "default"}, {"mode off", "the mode is off"}, {"mode live", "the mode is live"},
+		{"invalidate --feature f*", `invalidated feature "f*" (0 known features)`}, {"invalidate --entity e", `invalidated entity "e"`},
+		{"invalidate --all", "invalidated everything"}, {"flush", "dropped 0 rows"}, {"reload", "nothing has changed"}, {"changes", "mode from live to off"},
+	} {
+		code, out, stderr := command(t, append(strings.Fields("ctl --admin "+admin), strings.Fields(c.args)...)...)
+		if code != exitDone || !strings.Contains(out, c.says) {
+			t.Errorf("ctl %s ends with %d and says\n%s%s", c.args, code, out, stderr)
+		}
+		if c.args == "mode off" || c.args == "flush" {
+			continue
+		}
+		code, out, stderr = command(t, append(strings.Fields("ctl -o json --admin "+admin), strings.Fields(c.args)...)...)
+		if code != exitDone || !json.Valid([]byte(out)) {
+			t.Errorf("ctl -o json %s ends with %d and says\n%s%s", c.args, code, out, stderr)
+		}
+	}
+}
+
+func TestCtlTellsMistakesFromRefusals(t *testing.T) {
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("0123456789abcdef\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	admin := runSidecar(t, "admin: {address: \"127.0.0.1:0\", token_file: "+token+"}\n")
+	for _, c := range []struct {
+		args, says string
+		code       int
+	}{
+		{"", "say what to ask", exitUsage},
+		{"stattus", "did you mean status?", exitUsage},
+		{"status -o xml", "use table or json", exitUsage},
+		{"invalidate", "say what to invalidate", exitUsage},
+		{"invalidate --all --feature f", "say what to invalidate", exitUsage},
+		{"entity", "entity", exitUsage},
+		{"entity --base64 ?", "base64", exitUsage},
+		{"status --admin nowhere", "neither host:port nor", exitUsage},
+		{"status --admin 127.0.0.1:1", "is fsproxy running", exitFailed},
+		{"flush", "admin.token_file", exitFailed},
+		{"mode fast --token-file " + token, "mode", exitFailed},
+		{"flush --token-file " + token + ".not", "no such file", exitFailed},
+		{"flush --token-file " + token, "", exitDone},
+	} {
+		code, out, stderr := command(t, append(strings.Fields("ctl --admin "+admin), strings.Fields(c.args)...)...)
+		if code != c.code || !strings.Contains(stderr, c.says) {
+			t.Errorf("ctl %s ends with %d and says\n%s%s", c.args, code, out, stderr)
+		}
+	}
+}
+
+func TestTopOncePrintsAFrame(t *testing.T) {
+	admin := runSidecar(t, "admin: {address: \"127.0.0.1:0\"}\n")
+	code, out, stderr := command(t, "top", "--once", "--admin", admin)
+	for _, want := range []string{"mode live", "from memory", "FETCHER", "SOURCE", "FEATURE"} {
+		if code != exitDone || !strings.Contains(out, want) {
+			t.Errorf("top --once ends with %d, and %s is not in\n%s%s", code, want, out, stderr)
+		}
+	}
+}
+
+func TestAFrameFitsItsWindow(t *testing.T) {
+	half := 0.5
+	f := frame{status: api.Status{Problems: []api.Problem{{What: strings.Repeat("long ", 100)}}}}
+	for range 300 {
+		f.take(client.Event{Name: "sample", Data: []byte(`{"hit_rate": 0.5, "reads": 10}`)})
+	}
+	f.features.Features = make([]api.Feature, 100)
+	for i := range f.features.Features {
+		f.features.Features[i] = api.Feature{Name: strings.Repeat("名", 60), HitRate: &half}
+	}
+	for _, size := range [][2]int{{80, 24}, {20, 5}, {200, 60}} {
+		lines := f.lines(size[0], size[1])
+		if len(lines) > size[1] {
+			t.Errorf("%d lines in %d rows", len(lines), size[1])
+		}
+		for _, line := range lines {
+			if n := len([]rune(line)); n > size[0] {
+				t.Errorf("a line of %d characters in %d columns: %s", n, size[0], line)
+			}
+		}
+	}
+	if len(f.samples) != keptSamples {
+		t.Errorf("%d samples are kept", len(f.samples))
+	}
+}
