@@ -2,6 +2,8 @@
 
 GO ?= go
 FUZZTIME ?= 10s
+# How long each failure of a fleet goes on.
+CHAOS ?= 10s
 # How long the soak goes on; SOAK_SEED=N plays one again.
 SOAK ?= 10m
 # A year of flights takes longer: FSPROXY_REPLAY_DAYS=all make e2e E2E_TIMEOUT=60m
@@ -15,7 +17,7 @@ include tools.mk
 RACE := $(if $(shell command -v $$($(GO) env CC)),-race)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test e2e soak e2e-setup bench lint fuzz clean
+.PHONY: help build test e2e chaos soak e2e-setup bench lint fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +32,10 @@ test: ## vet, unit and in-process tests, with the race detector; needs Go alone
 
 e2e: build ## drive bin/fsproxy with real stores and real clients
 	FSPROXY_BIN=$(CURDIR)/bin/fsproxy $(GO) test -tags e2e -count=1 -v -timeout $(E2E_TIMEOUT) ./e2e/...
+
+chaos: build ## what clients see while fetchers, the network and the RCM fail, each for CHAOS (10s)
+	FSPROXY_BIN=$(CURDIR)/bin/fsproxy FSPROXY_CHAOS=$(CHAOS) \
+		$(GO) test -tags e2e -count=1 -v -timeout 0 -run 'TestChaos' ./e2e/
 
 soak: build ## writers, markers, updates, kills, and an observer of it all, for SOAK (10m)
 	FSPROXY_BIN=$(CURDIR)/bin/fsproxy FSPROXY_SOAK=$(SOAK) FSPROXY_SOAK_SEED=$(SOAK_SEED) \

@@ -15,6 +15,7 @@ import (
 	"github.com/fsproxy/fsproxy/config"
 	"github.com/fsproxy/fsproxy/invalidation"
 	"github.com/fsproxy/fsproxy/proxy"
+	"github.com/fsproxy/fsproxy/rollout"
 )
 
 // scrape is what one scrape reads, once for all metrics.
@@ -29,6 +30,8 @@ type scrape struct {
 	features []labelled
 	reload   api.Reload
 	mode     config.Mode
+	compared *rollout.Rollout // nil: nothing is compared
+	rollout  rollout.Stats    // of compared
 	// oldest is the age of the oldest value served lately.
 	oldest time.Duration
 }
@@ -57,7 +60,7 @@ func plain[N int | int64 | uint64](value func(s *scrape) N) func(*scrape, emit) 
 }
 
 // metrics is the whole table.
-var metrics = slices.Concat(baseMetrics, upstreamMetrics, freshnessMetrics, invalidationMetrics, featureMetrics, configMetrics)
+var metrics = slices.Concat(baseMetrics, upstreamMetrics, freshnessMetrics, invalidationMetrics, featureMetrics, rolloutMetrics, configMetrics)
 
 var baseMetrics = []metric{
 	{"fsproxy_commands_total", counter, []string{"command", "outcome"}, "Commands by name and outcome: hit (all from memory), mixed (some fetched), miss (all fetched), bypass (a read that went past the cache), tunnel (forwarded), local (answered here), error (refused here).", func(s *scrape, emit emit) {
@@ -138,6 +141,9 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		oldest: c.sources.Cache.OldestServedLately(),
 	}
 	s.features = mostAsked(&c.sources)
+	if s.compared = c.sources.Compared; s.compared != nil {
+		s.rollout = s.compared.Stats()
+	}
 	s.reload, s.mode = c.sources.LastReload(), c.sources.Mode()
 	if c.sources.Invalidation != nil {
 		s.sources = c.sources.Invalidation()

@@ -36,7 +36,7 @@ var upstreamMetrics = []metric{
 			emit(float64(len(t.Nodes())))
 		}
 	}},
-	{"fsproxy_topology_refreshes_total", counter, []string{"result"}, "Readings of the topology: ok, error, refused (it leaves more slots uncovered than the one in use, and has not persisted yet).", func(s *scrape, emit emit) {
+	{"fsproxy_topology_refreshes_total", counter, []string{"result"}, "Readings of the topology: ok, error, refused (it leaves more slots uncovered than the one in use, or is one server's where that is a fleet's, and has not persisted yet).", func(s *scrape, emit emit) {
 		emit(float64(s.upstream.Refreshes.Load()), "ok")
 		emit(float64(s.upstream.RefreshErrors.Load()), "error")
 		emit(float64(s.upstream.Refused.Load()), "refused")

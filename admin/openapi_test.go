@@ -47,6 +47,15 @@ func TestTheDescriptionAndTheRoutesAreOfTheSamePaths(t *testing.T) {
 	for _, route := range r.routes() {
 		served = append(served, route.method+" "+route.path)
 	}
+	for path := range d.at("paths").(map[string]any) {
+		for method, operation := range d.at("paths", path).(map[string]any) {
+			// A comma in a line of YAML can make a key of half a sentence.
+			answer := at(operation, "responses", "200").(map[string]any)
+			if len(answer) != 2 || answer["description"] == nil || answer["content"] == nil {
+				t.Errorf("%s %s: the answer is described by %v", method, path, answer)
+			}
+		}
+	}
 	slices.Sort(described)
 	slices.Sort(served)
 	if !slices.Equal(described, served) {
@@ -171,8 +180,24 @@ func TestTheDescriptionHasEachFieldOfTheShapes(t *testing.T) {
 	d := describe(t, newRig(t, "", nil))
 	seen := map[reflect.Type]bool{}
 	for _, shape := range []any{
-		api.Status{}, api.Config{}, api.Topology{}, api.Features{}, api.Entity{}, api.Hot{}, api.Source{}, api.Difference{}, api.Rule{},
-		api.Change{}, api.History{}, api.Access{}, api.Mode{}, api.Invalidate{}, api.Invalidated{}, api.Flushed{}, api.Reload{}, api.Error{},
+		api.Status{},
+		api.Config{},
+		api.Topology{},
+		api.Features{},
+		api.Entity{},
+		api.Hot{},
+		api.Source{},
+		api.Difference{},
+		api.Rule{},
+		api.Change{},
+		api.History{},
+		api.Access{},
+		api.Mode{},
+		api.Invalidate{},
+		api.Invalidated{},
+		api.Flushed{},
+		api.Reload{},
+		api.Error{},
 	} {
 		d.compare(t, reflect.TypeOf(shape), seen)
 	}

@@ -119,8 +119,12 @@ func newRig(t *testing.T, yaml string, change func(*Sources)) *rig {
 				Lag: time.Second, Covers: []string{"*"}, Counts: map[invalidation.What]uint64{invalidation.WhatMarker: 3},
 			}}
 		},
-		Reload:     func() api.Reload { return api.Reload{Supported: true, OK: true, Changed: []string{"mode"}, Restart: []string{}} },
-		LastReload: func() api.Reload { return api.Reload{Supported: true, OK: true, Changed: []string{}, Restart: []string{}} },
+		Reload: func() api.Reload {
+			return api.Reload{Supported: true, OK: true, Changed: []string{"mode"}, Restart: []string{}}
+		},
+		LastReload: func() api.Reload {
+			return api.Reload{Supported: true, OK: true, Changed: []string{}, Restart: []string{}}
+		},
 	}
 	if change != nil {
 		change(&sources)

@@ -8,6 +8,7 @@ import (
 	"github.com/fsproxy/fsproxy/feature"
 	"github.com/fsproxy/fsproxy/invalidation"
 	"github.com/fsproxy/fsproxy/proxy"
+	"github.com/fsproxy/fsproxy/rollout"
 )
 
 // Sources are what is shown, and what changes are made through. The first three
@@ -32,6 +33,8 @@ type Sources struct {
 	Names feature.Names
 	// Rollout knows rules and differences.
 	Rollout Rollout
+	// Compared counts comparisons of memory with the store.
+	Compared *rollout.Rollout
 }
 
 // Rollout is what decides which reads are answered from memory, and compares.

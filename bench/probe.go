@@ -42,7 +42,11 @@ func (b *run) openProxy(ctx context.Context, data *dataset, env ...string) (_ *p
 	if p.store, err = b.startStore(ctx, p.fleet, redisListpack, data); err != nil {
 		return nil, err
 	}
-	if p.process, err = p.fleet.startProxy(ctx, p.store.address, true, env...); err != nil {
+	upstream, err := p.fleet.startRelay(ctx, p.store.address, data.shape)
+	if err != nil {
+		return nil, err
+	}
+	if p.process, err = p.fleet.startProxy(ctx, upstream, true, env...); err != nil {
 		return nil, err
 	}
 	p.address = p.process.address

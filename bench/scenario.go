@@ -66,6 +66,8 @@ func Scenarios() []Scenario {
 			func(s *Shape) { s.Entities, s.Fields, s.EntityFields, s.Misses = 1_000_000, 20, 20, 0.2 }),
 		scenario("tail", "slowest hits at half the saturating rate, during fills and evictions", []string{fsproxy},
 			func(s *Shape) { s.Fields, s.EntityFields, s.Pipeline = 10, 10, 1 }),
+		scenario("marker", "a marker of all 50 features, with and without old values served meanwhile, a store 1 ms away", []string{fsproxy},
+			func(s *Shape) { s.Zipf, s.Delay, s.Pipeline, s.Entities = 0.9, time.Millisecond, 1, 3000 }),
 		scenario(Custom, "the shape that the options give", serverNames, nil),
 	}
 	for i := range all {
@@ -85,6 +87,8 @@ func Scenarios() []Scenario {
 			s.probe = probeMemory
 		case "tail":
 			s.probe = probeTail
+		case "marker":
+			s.probe = probeMarker
 		}
 	}
 	return all

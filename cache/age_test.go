@@ -96,8 +96,8 @@ func TestTheClockCountsTicksFromOne(t *testing.T) {
 	})
 }
 
-// TestNothingIsServedLongerThanPromised measures in time what the cache judges
-// in ticks, wherever within a tick a fetch begins and a reader comes.
+// H11, H12: what the cache judges in ticks, measured in time, wherever within a
+// tick a fetch begins and a reader comes.
 func TestNothingIsServedLongerThanPromised(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := roomy

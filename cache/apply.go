@@ -48,7 +48,7 @@ func (c *Cache) newRecord(hash uint64, values []Value, version int64, settle, la
 	until := now + HoldTicks(settle)
 	r := &record{
 		values: values, version: version, began: now - HoldTicks(lag),
-		slots: make([]*fieldUpdates, len(values)), entity: c.updates.entity(hash),
+		slots: make([]*fieldUpdates, len(values)), elements: make([][]byte, len(values)), entity: c.updates.entity(hash),
 	}
 	names := make([][]byte, len(values))
 	for i, value := range values {
@@ -62,6 +62,12 @@ func (c *Cache) newRecord(hash uint64, values []Value, version int64, settle, la
 		c.updates.stampField(slot, now, until)
 	}
 	r.features = c.find(names)
+	for i, f := range r.features {
+		r.wire, r.elements[i] = appendWire(r.wire, values[i])
+		if f != nil {
+			r.forms.add(i, f, r.elements[i])
+		}
+	}
 	return r
 }
 
@@ -82,7 +88,9 @@ type record struct {
 	features []*Feature      // nil: nobody asked for it
 	slots    []*fieldUpdates // nil: something as new was seen already, or there is no version
 	entity   *recently
-	wire     []byte // the values in wire form
+	elements [][]byte // the values in wire form
+	wire     []byte   // of all
+	forms    Forms
 }
 
 // apply puts the values into the row under construction that are to be put in
@@ -92,18 +100,23 @@ func (r *record) apply(b *builder, l *layout, old row, now Tick) (applied int, c
 		if f == nil {
 			continue
 		}
-		at := l.position(f)
-		if at < 0 || b.values[at] == nil {
-			continue
+		put := false
+		for _, f := range f.forms() {
+			at := l.position(f)
+			if at < 0 || b.values[at] == nil {
+				continue
+			}
+			changed = true
+			if !old.fresh(at, f, now) || !r.admitted(i) {
+				b.values[at] = nil
+				continue
+			}
+			b.put(at, f, &r.forms, i, r.elements[i], r.began)
+			put = true
 		}
-		changed = true
-		if !old.fresh(at, f, now) || !r.admitted(i) {
-			b.values[at] = nil
-			continue
+		if put {
+			applied++
 		}
-		r.wire, b.values[at] = appendWire(r.wire, r.values[i])
-		b.ticks[at] = r.began
-		applied++
 	}
 	return applied, changed
 }

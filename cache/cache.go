@@ -33,8 +33,11 @@ type Config struct {
 	// its fetch failed. 0: not at all.
 	StaleIfError time.Duration
 	// Policy, if set, is asked once for each feature, in the place of MaxAge,
-	// NegativeMaxAge and StaleIfError.
+	// NegativeMaxAge and StaleIfError. Repolicy changes it.
 	Policy func(field string) Policy
+	// Decodes: some readers want decoded values. Where both forms of a value share
+	// a place, it is looked at as it is filled.
+	Decodes bool
 }
 
 // Cache is a sharded cache of rows. See the package comment.
@@ -197,6 +200,9 @@ func (r row) allFresh(pl *plan, p *Projection, now Tick) bool {
 // Append appends the values of a complete Found in p's order, without the
 // array's header, as version v has them.
 func (f *Found) Append(out []byte, v resp.Version) []byte {
+	if f.plan.view != nil && f.spelledApart() {
+		return f.appendApart(out, v)
+	}
 	for _, run := range f.plan.runs {
 		out = f.row.appendRun(out, int(run.from), int(run.to), v)
 	}
@@ -228,6 +234,9 @@ func (f *Found) Missing(dst []int32, p *Projection, now Tick) (missing []int32, 
 // not name.
 func (f *Found) AppendValue(out []byte, i int, v resp.Version) []byte {
 	at := int(f.plan.index[i])
+	if f.plan.view != nil {
+		return f.appendOne(out, i, v)
+	}
 	return f.row.appendRun(out, at, at+1, v)
 }
 

@@ -7,18 +7,34 @@ import (
 	"sync/atomic"
 )
 
-// Feature is a hash field that some projection asked for, interned.
+// Feature is a hash field that some projection asked for, in the form in which
+// it did, interned.
 type Feature struct {
+	*field
+
+	index uint32 // by which layouts are ordered: those in stored form come first
+	form  form
+	// missing is what stands for a missing value where a reader wants defaults; nil:
+	// there is no default.
+	missing atomic.Pointer[string]
+	// readers is how many projections ask for it, those aside not counted. Protected
+	// by Interner.mu.
+	readers int
+}
+
+// field is what all forms of a feature share: nearly everything. So nothing can
+// invalidate one form and not the others.
+type field struct {
 	Name string // the field's exact bytes
 
-	index       uint32 // its number, in order of first sight
-	wire        string // "$10\r\n2496559762\r\n"
-	hash        uint64 // of Name, for the table of updates
-	maxAge      Tick   // of a value
-	negativeAge Tick   // of the knowledge that the store has none
-	revalidate  Tick   // for how long after a marker a stale value is served
-	onError     Tick   // for how long after it went stale one is, if a fetch fails
-	keep        bool   // false: fetched each time, never cached
+	number uint32 // in order of first sight
+	wire   string // "$10\r\n2496559762\r\n"
+	hash   uint64 // of Name, for the table of updates
+	rules  atomic.Pointer[rules]
+	// base is the feature in stored form, twins are the others. Twins are copied on
+	// write under Interner.mu.
+	base  *Feature
+	twins atomic.Pointer[[]*Feature]
 
 	// invalidated is the tick of its last invalidation: values whose fetch began
 	// then or earlier are stale. While the feature is suspended it is never.
@@ -27,40 +43,53 @@ type Feature struct {
 	// past is what it remembers of its invalidations. Written under Interner.mu,
 	// before invalidated is.
 	past atomic.Pointer[past]
+	// unkept is the tick until which no fetch that began is kept, although what is
+	// held is served: see Suspension.Lift. Written under Interner.mu.
+	unkept atomic.Int64
 	// asked are the projections that hold it. Protected by Interner.mu.
 	asked []*Projection
 	// suspensions is how many cover it. Protected by Interner.mu.
 	suspensions int
 	// missed is how often it had to be fetched.
 	missed atomic.Uint64
+	// undecoded counts values that did not decode and are served as stored.
+	undecoded atomic.Uint64
 }
 
 // Wire is the feature's name as a bulk string, as requests carry it.
-func (f *Feature) Wire() string { return f.wire }
+func (f *field) Wire() string { return f.wire }
 
 // age is how long a value, or the lack of one, may be served, in ticks.
-func (f *Feature) age(negative bool) Tick {
+func (f *field) age(negative bool) Tick {
+	rules := f.rules.Load()
 	if negative {
-		return f.negativeAge
+		return rules.negativeAge
 	}
-	return f.maxAge
+	return rules.maxAge
 }
 
-// newFeature makes a feature of which no value of tick born or earlier is ever
-// served.
-func newFeature(name string, index uint32, hash uint64, cfg *Config, born Tick) *Feature {
-	policy := cfg.policy(name)
+// kept tells whether the feature may be kept at all: false: it is fetched each time.
+func (f *field) kept() bool { return f.rules.Load().keep }
+
+// noTwins is what nearly all features have.
+var noTwins []*Feature
+
+// newFeature makes a feature in stored form of which no value of tick born or
+// earlier is ever served.
+func newFeature(name string, number uint32, hash uint64, cfg *Config, born Tick) *Feature {
 	f := &Feature{
-		Name:        name,
-		index:       index,
-		hash:        hash,
-		wire:        "$" + strconv.Itoa(len(name)) + "\r\n" + name + "\r\n",
-		maxAge:      Ticks(policy.MaxAge),
-		negativeAge: Ticks(min(policy.NegativeMaxAge, policy.MaxAge)),
-		revalidate:  Ticks(cfg.StaleWhileRevalidate),
-		onError:     Ticks(policy.StaleIfError),
-		keep:        policy.Keep,
+		index: number,
+		field: &field{
+			Name:   name,
+			number: number,
+			hash:   hash,
+			wire:   "$" + strconv.Itoa(len(name)) + "\r\n" + name + "\r\n",
+		},
 	}
+	f.base = f
+	f.twins.Store(&noTwins)
+	f.rules.Store(cfg.rules(name))
+	f.setMissing()
 	f.past.Store(&past{gone: born, at: born})
 	f.invalidated.Store(int64(born))
 	return f

@@ -17,6 +17,8 @@ type Fetched struct {
 	Ends  []int
 	// Began is the tick read before the request was written.
 	Began Tick
+
+	forms *Forms // nil: Fill makes them
 }
 
 var builders = sync.Pool{New: func() any { return new(builder) }}
@@ -28,6 +30,10 @@ var builders = sync.Pool{New: func() any { return new(builder) }}
 func (c *Cache) Fill(entity []byte, fetched *Fetched, v resp.Version) {
 	hash := c.hash(entity)
 	b := builders.Get().(*builder)
+	if fetched.forms == nil {
+		fetched.Derive(&b.forms)
+		defer func() { fetched.forms = nil }()
+	}
 	c.stats.fills.Add(1)
 	c.shard(hash).Compute(string(entity), func(old row, found bool) (row, otter.ComputeOp) {
 		if c.updates.entity(hash).holds(fetched.Began) {
@@ -51,16 +57,16 @@ func (c *Cache) Fill(entity []byte, fetched *Fetched, v resp.Version) {
 // was fetched; none if nothing of that may be kept. hash is the entity's.
 func (c *Cache) rebuild(b *builder, hash uint64, old row, fetched *Fetched, v resp.Version) row {
 	p := fetched.Projection
-	l := p.own.layout
+	l := p.fill.Load()
 	keep := old != ""
 	if keep {
-		l, keep = c.merged(c.layoutOf(old.layoutID()), p)
+		l, keep = c.merged(c.layoutOf(old.layoutID()), l)
 	}
 	b.reset(len(l.features))
 	if keep {
 		b.takeOld(l, old, c.layoutOf(old.layoutID()), c.clock.Now())
 	}
-	if c.takeFetched(b, hash, p.plan(l.id), fetched) == 0 {
+	if c.takeFetched(b, hash, l, fetched) == 0 {
 		return ""
 	}
 	if r := b.build(l, v, c.cfg.MaxRowBytes); r != "" || !keep {
@@ -68,7 +74,7 @@ func (c *Cache) rebuild(b *builder, hash uint64, old row, fetched *Fetched, v re
 	}
 	// Too long together: what was asked for just now is worth more.
 	b.reset(len(p.own.layout.features))
-	c.takeFetched(b, hash, p.own, fetched)
+	c.takeFetched(b, hash, p.own.layout, fetched)
 	r := b.build(p.own.layout, v, c.cfg.MaxRowBytes)
 	if r != "" {
 		c.stats.oversized.Add(1)
@@ -86,29 +92,55 @@ func (b *builder) takeOld(l *layout, old row, from *layout, now Tick) {
 		}
 		if !old.isAbsent(i) && f.usable(old.tick(i), old.isNil(i), now) {
 			b.values[to], b.ticks[to] = old.value(i), old.tick(i)
+			if apart := old.apart(i); apart != nil {
+				b.setApart(to, apart)
+			}
 		}
 	}
 }
 
-// takeFetched puts fetched values where pl says, unless they were invalidated
-// since, or the value there is of a later fetch. It tells how many it put.
-func (c *Cache) takeFetched(b *builder, hash uint64, pl *plan, fetched *Fetched) (taken int) {
+// takeFetched puts fetched values into a row of layout l, in every form that it
+// has a place for, unless they were invalidated since, or the value there is of a
+// later fetch. It tells how many it put.
+func (c *Cache) takeFetched(b *builder, hash uint64, l *layout, fetched *Fetched) (taken int) {
+	pl := fetched.Projection.plan(l.id)
 	for j, i := range fetched.Positions {
 		f := fetched.Projection.Fields[i]
-		at := pl.index[i]
-		if !f.keep || fetched.Began <= Tick(f.invalidated.Load()) {
+		if !f.kept() || fetched.Began <= max(Tick(f.invalidated.Load()), Tick(f.unkept.Load())) {
 			continue
 		}
 		if c.updates.holdsField(hash, f, fetched.Began) {
 			c.stats.heldDownFields.Add(1)
 			continue
 		}
-		if b.values[at] != nil && b.ticks[at] > fetched.Began {
-			continue
+		if b.offer(int(pl.index[i]), f, fetched, j) {
+			taken++
 		}
-		b.values[at] = fetched.Frame[fetched.Ends[j]:fetched.Ends[j+1]]
-		b.ticks[at] = fetched.Began
-		taken++
+		if twins := *f.twins.Load(); len(twins) > 0 {
+			b.offerOthers(l, f, twins, fetched, j)
+		}
 	}
 	return taken
+}
+
+// offer puts fetched value j at a position in the form of a feature, unless the
+// value there is of a later fetch.
+func (b *builder) offer(at int, of *Feature, fetched *Fetched, j int) bool {
+	if b.values[at] != nil && b.ticks[at] > fetched.Began {
+		return false
+	}
+	b.put(at, of, fetched.forms, j, fetched.element(j), fetched.Began)
+	return true
+}
+
+// offerOthers offers it in the other forms that the row has a place for.
+func (b *builder) offerOthers(l *layout, f *Feature, twins []*Feature, fetched *Fetched, j int) {
+	if at := l.position(f.base); f.base != f && at >= 0 {
+		b.offer(at, f.base, fetched, j)
+	}
+	for _, twin := range twins {
+		if at := l.position(twin); twin != f && at >= 0 {
+			b.offer(at, twin, fetched, j)
+		}
+	}
 }

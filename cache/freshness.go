@@ -1,6 +1,10 @@
 package cache
 
-import "time"
+import (
+	"time"
+
+	"github.com/fsproxy/fsproxy/feature"
+)
 
 // Policy says for how long a feature's values may be served, and whether they
 // are kept at all.
@@ -11,6 +15,12 @@ type Policy struct {
 	// fetch failed. 0: not at all.
 	StaleIfError time.Duration
 	Keep         bool // false: fetched each time, never kept
+
+	// Definition says how values are decoded; nil: not at all.
+	Definition *feature.Definition
+	// HoldPlain has values that come compressed by Snappy be held, and sent, as
+	// uncompressed Snappy blocks.
+	HoldPlain bool
 }
 
 // The rules of freshness, all of them in ticks (tick.go). A value carries the
@@ -110,19 +120,24 @@ func (f *Feature) wentStale(t Tick, negative bool) (since Tick, marked, ok bool)
 // its age. Without a marker it may not.
 func (f *Feature) mayRevalidate(t Tick, negative bool, now Tick) (since Tick, ok bool) {
 	since, marked, ok := f.wentStale(t, negative)
-	return since, ok && marked && now-since < f.revalidate && now-t < f.age(negative)
+	return since, ok && marked && now-since < f.rules.Load().revalidate && now-t < f.age(negative)
 }
 
 // mayServeOnError tells whether a stale value may be served because it could not
 // be fetched.
 func (f *Feature) mayServeOnError(t Tick, negative bool, now Tick) bool {
 	since, _, ok := f.wentStale(t, negative)
-	return ok && now-since < f.onError
+	return ok && now-since < f.rules.Load().onError
 }
 
 // usable tells whether a value may still be served in any way, and so is worth
 // its memory.
 func (f *Feature) usable(t Tick, negative bool, now Tick) bool {
+	if f.suspended() {
+		// The suspension may be lifted: what an update is to take out of the row
+		// must be seen there.
+		return t > f.past.Load().last() && now-t < f.age(negative)
+	}
 	if f.freshAt(t, negative, now) || f.mayServeOnError(t, negative, now) {
 		return true
 	}

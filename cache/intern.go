@@ -23,12 +23,15 @@ type Interner struct {
 	projections map[string]*Projection // by Wire
 	byKey       map[string]*layout
 	plans       int
+	twins       int
 	bytes       int64 // that all of these take, about
 	// unseen and expected are the invalidations that may have meant features
 	// which nobody asked for yet: they are born with them (marks.go).
 	unseen    Tick
 	expected  []expected
 	suspended []*Suspension // that have not ended
+
+	generation atomic.Uint64 // see Generation
 
 	// Refused counts projections that went uncached because a bound was reached;
 	// Replaced counts rows that could not grow for the same reason.
@@ -48,22 +51,31 @@ func newInterner(cfg *Config, clock *Clock, seed maphash.Seed) *Interner {
 	return in
 }
 
-// Projection returns the projection of fields, whose canonical wire form is
-// wire. Neither is kept: they may alias a buffer. Nil means that a bound was
-// reached: the request has to go without the cache.
+// Projection returns the projection of fields as stored, whose canonical wire
+// form is wire. Neither is kept: they may alias a buffer. Nil means that a bound
+// was reached: the request has to go without the cache.
 func (in *Interner) Projection(wire []byte, fields [][]byte) *Projection {
+	return in.ProjectionIn(View{}, wire, fields)
+}
+
+// ProjectionIn is Projection for a view.
+func (in *Interner) ProjectionIn(view View, wire []byte, fields [][]byte) *Projection {
+	prefix, key := view.key(), wire
+	if len(prefix) > 0 {
+		key = append(prefix, wire...)
+	}
 	in.mu.RLock()
-	p := in.projections[string(wire)]
+	p := in.projections[string(key)]
 	in.mu.RUnlock()
 	if p != nil {
 		return p
 	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if p := in.projections[string(wire)]; p != nil {
+	if p := in.projections[string(key)]; p != nil {
 		return p
 	}
-	if p = in.addProjection(string(wire), fields); p == nil {
+	if p = in.addProjection(view, string(key), len(prefix), fields); p == nil {
 		in.Refused.Add(1)
 	}
 	return p
@@ -72,7 +84,8 @@ func (in *Interner) Projection(wire []byte, fields [][]byte) *Projection {
 // Bytes that interned things take, roughly, beside the names in them: structs,
 // pointers to them, and their share of maps.
 const (
-	featureBytes    = 384
+	featureBytes    = 512
+	twinBytes       = 128
 	projectionBytes = 896
 	perFieldBytes   = 48 // of a projection, with its own layout and plan
 	layoutBytes     = 192
@@ -92,13 +105,18 @@ func (in *Interner) afford(n int) bool {
 	return true
 }
 
-// addProjection makes a projection, its features and its layout, or nothing at
-// all when a bound would be passed. The caller holds mu.
-func (in *Interner) addProjection(wire string, names [][]byte) *Projection {
+// addProjection makes a projection whose wire form is what follows a prefix of so
+// many bytes of key, its features and its layout, or nothing at all when a bound
+// would be passed. The caller holds mu.
+func (in *Interner) addProjection(view View, key string, prefix int, names [][]byte) *Projection {
+	wire := key[prefix:]
 	if len(in.projections) >= in.cfg.MaxProjections || len(names) > maxLayoutFeatures {
 		return nil
 	}
 	unknown, cost := 0, projectionBytes+len(wire)+len(names)*perFieldBytes
+	if view.Decoded {
+		cost += len(names) * twinBytes
+	}
 	for _, name := range names {
 		if _, ok := in.features[string(name)]; !ok {
 			unknown++
@@ -114,7 +132,8 @@ func (in *Interner) addProjection(wire string, names [][]byte) *Projection {
 	}
 	fields := make([]*Feature, len(names))
 	for i, name := range names {
-		fields[i] = in.feature(name)
+		base := in.feature(name)
+		fields[i] = in.twin(base, base.rules.Load().formIn(view))
 	}
 	sorted := slices.Clone(fields)
 	slices.SortFunc(sorted, func(a, b *Feature) int { return cmp.Compare(a.index, b.index) })
@@ -122,12 +141,13 @@ func (in *Interner) addProjection(wire string, names [][]byte) *Projection {
 	if own == nil {
 		return nil
 	}
-	p := newProjection(in, wire, fields, own)
+	p := newProjection(in, view, wire, fields, own)
 	in.plans++
-	in.projections[wire] = p
+	in.projections[key] = p
 	for _, f := range own.features {
-		f.asked = append(f.asked, p)
+		f.join(p)
 	}
+	p.widen()
 	return p
 }
 
@@ -155,6 +175,9 @@ func (in *Interner) layout(features []*Feature) *layout {
 		return nil
 	}
 	l := &layout{id: uint32(len(known)), features: features}
+	for l.stored < len(features) && features[l.stored].form == formStored {
+		l.stored++
+	}
 	// Readers of the old slice do not look past its length, so growing it in
 	// place is safe.
 	grown := append(known, l)
@@ -166,11 +189,10 @@ func (in *Interner) layout(features []*Feature) *layout {
 // layoutOf returns the layout with that id, which a row carries.
 func (in *Interner) layoutOf(id uint32) *layout { return (*in.layouts.Load())[id] }
 
-// merged returns a layout that has what a row of layout l holds and what p
-// asks for. False means that no such layout can be had: the row must be
-// replaced by one of p's own.
-func (in *Interner) merged(l *layout, p *Projection) (*layout, bool) {
-	own := p.own.layout
+// merged returns a layout that has what a row of layout l holds and what own
+// has. False means that no such layout can be had: the row must be replaced by
+// one of own.
+func (in *Interner) merged(l, own *layout) (*layout, bool) {
 	if to := joint(l, own); to != nil {
 		return to, true
 	}
@@ -236,7 +258,7 @@ func (in *Interner) join(a, b, to *layout) {
 
 // addPlan makes p's plan for a layout and remembers it within maxPlans.
 func (in *Interner) addPlan(p *Projection, id uint32) *plan {
-	made := newPlan(in.layoutOf(id), p.Fields)
+	made := newPlan(in.layoutOf(id), p.Fields, p.View)
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	known := *p.plans.Load()

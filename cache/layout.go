@@ -17,6 +17,7 @@ const maxLayoutFeatures = 2048
 type layout struct {
 	id       uint32
 	features []*Feature // ascending by index, each once
+	stored   int        // how many of them, the first ones, are in stored form
 	// grown is the layout, a strict superset, that this one last grew to; nil:
 	// none. Rows that have to grow look along this line first, so that the number
 	// of layouts follows the number of projections, not of their subsets.

@@ -21,7 +21,8 @@ type RowView struct {
 // ValueView is a value held of a feature, for people.
 type ValueView struct {
 	Feature  string
-	Bytes    int // in wire form
+	Form     string // stored, decoded, array or double
+	Bytes    int    // in wire form
 	Negative bool
 	Age      time.Duration
 	State    ValueState
@@ -55,7 +56,7 @@ func (c *Cache) Look(entity []byte, now Tick) (RowView, bool) {
 			continue
 		}
 		view.Values = append(view.Values, ValueView{
-			Feature: f.Name, Bytes: len(r.value(i)), Negative: r.isNil(i),
+			Feature: f.Name, Form: formNames[f.form], Bytes: len(r.value(i)), Negative: r.isNil(i),
 			Age: duration(now - r.tick(i)), State: c.state(hash, f, r.tick(i), r.isNil(i), now),
 		})
 	}
@@ -87,6 +88,7 @@ type FeatureView struct {
 	Hits, Misses uint64 // how often it was asked for and was in memory, or was fetched
 	Kept         bool   // false: fetched each time, by configuration
 	Suspended    bool
+	Undecoded    uint64 // values that did not decode, and were served as stored
 	// Invalidated is when the last marker came, or the last other invalidation of
 	// the whole feature; zero: never, since it was first asked for.
 	Invalidated time.Time
@@ -96,20 +98,20 @@ type FeatureView struct {
 func (c *Cache) Features() []FeatureView {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	requested := make(map[*Feature]uint64, len(c.features))
+	requested := make(map[*field]uint64, len(c.features))
 	for _, p := range c.projections {
 		hits, misses := p.Asked()
 		for _, f := range p.Fields {
-			requested[f] += hits + misses
+			requested[f.field] += hits + misses
 		}
 	}
 	views := make([]FeatureView, 0, len(c.features))
 	for _, f := range c.features {
 		// A connection tells its hits a moment later than its misses.
-		misses := min(f.missed.Load(), requested[f])
+		misses := min(f.missed.Load(), requested[f.field])
 		v := FeatureView{
-			Name: f.Name, Hits: requested[f] - misses, Misses: misses,
-			Kept: f.keep, Suspended: f.suspended(),
+			Name: f.Name, Hits: requested[f.field] - misses, Misses: misses,
+			Kept: f.kept(), Suspended: f.suspended(), Undecoded: f.undecoded.Load(),
 		}
 		if at := f.past.Load().at; at > 0 {
 			v.Invalidated = c.clock.Time(at)

@@ -49,6 +49,7 @@ type model struct {
 	feature   map[string][]ended          // of features that were asked for
 	pending   map[string]Tick             // of those that were not yet: gone until then
 	suspended map[*Suspension]*feature.Cover
+	unkept    map[string]Tick // by feature: what is fetched until then is not kept
 	entity    map[string]Tick
 	slots     map[*fieldUpdates]change
 	updated   map[pair]Tick  // until when what is fetched may be older
@@ -59,7 +60,7 @@ type model struct {
 func newModel(cfg Config, never ...string) *model {
 	m := &model{
 		cfg: cfg, never: map[string]bool{}, held: map[string]map[string]known{},
-		feature: map[string][]ended{}, pending: map[string]Tick{}, suspended: map[*Suspension]*feature.Cover{},
+		feature: map[string][]ended{}, pending: map[string]Tick{}, suspended: map[*Suspension]*feature.Cover{}, unkept: map[string]Tick{},
 		entity: map[string]Tick{}, slots: map[*fieldUpdates]change{}, updated: map[pair]Tick{}, applied: map[pair]known{}, filled: map[offer]bool{},
 	}
 	for _, name := range never {
@@ -86,12 +87,17 @@ func (m *model) isSuspended(feature string) bool {
 
 // mayServe is the promise: later than every invalidation, younger than its age.
 func (m *model) mayServe(entity, feature string, k known, now Tick) bool {
+	return !m.isSuspended(feature) && m.holds(entity, feature, k, now)
+}
+
+// holds is the promise but for suspensions, which may be lifted.
+func (m *model) holds(entity, feature string, k known, now Tick) bool {
 	for _, e := range m.feature[feature] {
 		if k.tick <= e.until {
 			return false
 		}
 	}
-	return k.tick > m.entity[entity] && !m.never[feature] && !m.isSuspended(feature) && now-k.tick < m.age(k)
+	return k.tick > m.entity[entity] && !m.never[feature] && now-k.tick < m.age(k)
 }
 
 // stale is when a value that may not be served as fresh went stale, and whether
@@ -127,7 +133,7 @@ func (m *model) mayServeOnError(feature string, k known, now Tick) bool {
 func (m *model) usable(entity string, now Tick) map[string]known {
 	row := maps.Clone(m.held[entity])
 	maps.DeleteFunc(row, func(f string, k known) bool {
-		return !m.mayServe(entity, f, k, now) && !m.mayRevalidate(f, k, now) && !m.mayServeOnError(f, k, now)
+		return !(m.isSuspended(f) && m.holds(entity, f, k, now)) && !m.mayServe(entity, f, k, now) && !m.mayRevalidate(f, k, now) && !m.mayServeOnError(f, k, now)
 	})
 	return row
 }
@@ -145,7 +151,7 @@ func (m *model) fill(slot func(feature string) *fieldUpdates, entity string, fie
 		k := known{values[i], began}
 		m.filled[offer{entity, f, k}] = true
 		late := slices.ContainsFunc(m.feature[f], func(e ended) bool { return began <= e.until })
-		if late || m.never[f] || m.isSuspended(f) || began <= m.slots[slot(f)].until {
+		if late || m.never[f] || m.isSuspended(f) || began <= m.unkept[f] || began <= m.slots[slot(f)].until {
 			continue
 		}
 		if old, ok := row[f]; ok && old.tick > began {

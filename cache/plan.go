@@ -19,13 +19,20 @@ type plan struct {
 	whole bool
 	// repeats: a field stands in the projection twice, but once in the mask.
 	repeats bool
+	// view is that of a projection that wants decoded values, and fields are its;
+	// nil: it wants them as stored.
+	view   *View
+	fields []*Feature
 }
 
 // run is the layout positions from, …, to-1.
 type run struct{ from, to int32 }
 
-func newPlan(l *layout, fields []*Feature) *plan {
+func newPlan(l *layout, fields []*Feature, view View) *plan {
 	p := &plan{layout: l, index: make([]int32, len(fields)), mask: newBitmap(len(l.features)), covers: true}
+	if view.Decoded {
+		p.view, p.fields = &view, fields
+	}
 	for i, f := range fields {
 		at := int32(l.position(f))
 		p.index[i] = at

@@ -9,9 +9,10 @@ import (
 // plan is made anew for each use: slower, and right.
 const maxPlans = 1 << 16
 
-// Projection is the exact ordered list of fields that an HMGET asks for,
-// interned. It is never freed.
+// Projection is the exact ordered list of fields that an HMGET asks for, in the
+// form in which its reader wants them, interned.
 type Projection struct {
+	View View
 	// Header is the reply's first line: "*50\r\n".
 	Header string
 	// Wire is the fields as requests carry them, behind the entity:
@@ -21,6 +22,9 @@ type Projection struct {
 	Fields []*Feature
 
 	own *plan // for the layout of its own features
+	// fill is the layout that fills make: its own features, in the other forms too
+	// that anybody asks for. Written under Interner.mu.
+	fill atomic.Pointer[layout]
 	// invalidated is the latest invalidation of any of its features; never while
 	// one of them is suspended. Written under Interner.mu.
 	invalidated atomic.Int64
@@ -30,19 +34,25 @@ type Projection struct {
 	latest atomic.Pointer[plan]
 	intern *Interner
 
+	// Decided is for whoever decides how reads of p are answered, to remember
+	// what follows from its features. The cache does nothing with it.
+	Decided atomic.Value
+
 	missed atomic.Uint64 // requests that needed a fetch
 	_      [64]byte      // what is counted for each request stays off the lines above
 	asked  asked
 }
 
-func newProjection(in *Interner, wire string, fields []*Feature, own *layout) *Projection {
+func newProjection(in *Interner, view View, wire string, fields []*Feature, own *layout) *Projection {
 	p := &Projection{
+		View:   view,
 		Header: "*" + strconv.Itoa(len(fields)) + "\r\n",
 		Wire:   wire,
 		Fields: fields,
-		own:    newPlan(own, fields),
+		own:    newPlan(own, fields, view),
 		intern: in,
 	}
+	p.fill.Store(own)
 	p.latest.Store(p.own)
 	p.plans.Store(&map[uint32]*plan{own.id: p.own})
 	p.invalidated.Store(int64(p.lastInvalidation()))

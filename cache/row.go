@@ -27,6 +27,7 @@ import (
 //	              width+1 offsets of values, 2 bytes each (4 where flagWide)
 //	              width ticks, 4 bytes each, counted from oldest, where flagTicks
 //	              the values in wire form: "$6\r\n0.1234\r\n"
+//	              what is spelled apart, where flagApart: see apart.go
 type row string
 
 const rowHeader = 32 // bytes
@@ -41,6 +42,7 @@ const (
 	flagWide                  // offsets take four bytes
 	flagTicks                 // values differ in tick
 	flagNil3                  // nils are written as version 3 has them
+	flagApart                 // the decoded form of some values is not the one that lies in their place
 )
 
 // bytes gives the slab for reading. It must not be written to.
@@ -180,6 +182,8 @@ type builder struct {
 	ticks  []Tick
 	nils   bitmap
 	absent bitmap
+	apart  []apartValue // what is spelled apart
+	forms  Forms        // of what is filled, if nobody made them before
 }
 
 // reset makes room for width positions, all absent.
@@ -194,10 +198,20 @@ func (b *builder) reset(width int) {
 	clear(b.values)
 	clear(b.nils)
 	clear(b.absent)
+	b.apart = b.apart[:0]
 }
 
+// keepForms is how many bytes a builder's buffer may have to be used again.
+const keepForms = 64 << 10
+
 // release drops what values alias.
-func (b *builder) release() { clear(b.values[:cap(b.values)]) }
+func (b *builder) release() {
+	clear(b.values[:cap(b.values)])
+	clear(b.apart[:cap(b.apart)])
+	if cap(b.forms.wire) > keepForms {
+		b.forms = Forms{}
+	}
+}
 
 // measured is what build has to know before it can size the slab.
 type measured struct {
@@ -267,10 +281,14 @@ func (b *builder) build(l *layout, v resp.Version, limit int) row {
 		flags |= flagTicks
 		size += 4 * width
 	}
-	if size+m.bytes > limit {
+	apart := b.sizeApart()
+	if apart > 0 {
+		flags |= flagApart
+	}
+	if size+m.bytes+apart > limit {
 		return ""
 	}
-	s := make([]byte, rowHeader, size+m.bytes)
+	s := make([]byte, rowHeader, size+m.bytes+apart)
 	le := binary.LittleEndian
 	le.PutUint32(s[0:], l.id)
 	s[4] = flags
@@ -283,6 +301,9 @@ func (b *builder) build(l *layout, v resp.Version, limit int) row {
 	s = b.appendTables(s, flags, m.oldest)
 	for _, value := range b.values {
 		s = append(s, value...)
+	}
+	if apart > 0 {
+		s = b.appendApart(s)
 	}
 	return row(unsafe.String(unsafe.SliceData(s), len(s)))
 }

@@ -132,8 +132,13 @@ func (s *stage) step() {
 		s.suspended[s.Suspend(c)] = c
 	case n < 870:
 		for suspension, c := range s.suspended { // any
-			suspension.Resume(settle)
 			delete(s.suspended, suspension)
+			if s.rnd.IntN(2) == 0 {
+				suspension.Lift(settle)
+				s.lifted(c, until)
+				break
+			}
+			suspension.Resume(settle)
 			s.endAll(c, ended{until, false})
 			break
 		}
@@ -166,6 +171,19 @@ func (s *stage) endAll(c *feature.Cover, e ended) {
 	for _, f := range s.features {
 		if c.Has(f) {
 			s.end(f, e)
+		}
+	}
+}
+
+// lifted has nothing kept of c that is fetched until then, and forgets nothing.
+func (s *stage) lifted(c *feature.Cover, until Tick) {
+	for _, f := range s.features {
+		if _, asked := s.feature[f]; !c.Has(f) {
+			continue
+		} else if !asked {
+			s.end(f, ended{until, false})
+		} else if until > s.now {
+			s.unkept[f] = max(s.unkept[f], until)
 		}
 	}
 }

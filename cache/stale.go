@@ -35,7 +35,7 @@ func (c *Cache) Revalidate(f *Found, entity []byte, p *Projection, now Tick) (r 
 			return Revalidation{}, false
 		}
 		r.Stale++
-		r.Due = r.Due || now >= since+turn(hash, since, feature.revalidate)
+		r.Due = r.Due || now >= since+turn(hash, since, feature.rules.Load().revalidate)
 	}
 	c.oldest.note(oldest, now)
 	return r, true

@@ -50,8 +50,29 @@ func (in *Interner) suspendNew(f *Feature) {
 }
 
 // Resume ends the suspension and forgets what it covers, as Forget does: what
-// was missed meanwhile is not known. Only the first call does anything.
+// was missed meanwhile is not known. Only the first end of a suspension counts.
 func (s *Suspension) Resume(settle time.Duration) {
+	s.end(settle, func(f *Feature, until, now Tick) {
+		f.past.Store(f.past.Load().forgotten(until, now))
+	})
+}
+
+// Lift ends the suspension and keeps what is held, because whoever suspended
+// knows that nothing was missed since those values were fetched. No fetch of what
+// is covered that begins until hold from now is kept: it may be of before a
+// change that was acted on elsewhere. Only the first end of a suspension counts.
+func (s *Suspension) Lift(hold time.Duration) {
+	s.end(hold, func(f *Feature, until, now Tick) {
+		if until > now {
+			raise(&f.unkept, int64(until))
+		}
+	})
+}
+
+// end does to each covered feature what each says, and has those served that
+// nothing else suspends. Features that nobody asked for yet are born with an
+// invalidation that lasts until hold from now.
+func (s *Suspension) end(hold time.Duration, each func(f *Feature, until, now Tick)) {
 	in := s.in
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -66,17 +87,16 @@ func (s *Suspension) Resume(settle time.Duration) {
 		}
 	}
 	now := in.clock.Now()
-	until := now + HoldTicks(settle)
+	until := now + HoldTicks(hold)
 	in.expect(s.cover, until, now)
 	lowered := make(map[*Projection]struct{})
 	for _, f := range s.features {
 		f.suspensions--
-		p := f.past.Load().forgotten(until, now)
-		f.past.Store(p)
+		each(f, until, now)
 		if f.suspensions > 0 {
 			continue
 		}
-		f.invalidated.Store(int64(p.last()))
+		f.invalidated.Store(int64(f.past.Load().last()))
 		for _, asked := range f.asked {
 			lowered[asked] = struct{}{}
 		}

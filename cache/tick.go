@@ -40,13 +40,18 @@ func HoldTicks(d time.Duration) Tick {
 // Clock is the process's source of ticks. Reading it is one atomic load.
 type Clock struct {
 	start time.Time
+	first Tick // the tick of start
 	now   atomic.Int64
 }
 
 // NewClock returns a clock that stands at tick 1 until Run moves it.
-func NewClock() *Clock {
-	c := &Clock{start: time.Now()}
-	c.now.Store(1)
+func NewClock() *Clock { return NewClockAt(1) }
+
+// NewClockAt returns a clock that stands at tick first until Run moves it. What
+// an earlier process fetched has its place before that.
+func NewClockAt(first Tick) *Clock {
+	c := &Clock{start: time.Now(), first: first}
+	c.now.Store(int64(first))
 	return c
 }
 
@@ -54,7 +59,9 @@ func NewClock() *Clock {
 func (c *Clock) Now() Tick { return Tick(c.now.Load()) }
 
 // Time is when tick t began, for people: it takes part in no decision.
-func (c *Clock) Time(t Tick) time.Time { return c.start.Add(time.Duration(t-1) * TickLength) }
+func (c *Clock) Time(t Tick) time.Time {
+	return c.start.Add(time.Duration(t-c.first) * TickLength)
+}
 
 // Run moves the clock until ctx ends. One goroutine of the process calls it. If
 // that goroutine is held up, ticks come late together for all who read them:
@@ -67,7 +74,7 @@ func (c *Clock) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
-			c.now.Store(int64(time.Since(c.start)/TickLength) + 1)
+			c.now.Store(int64(time.Since(c.start)/TickLength) + int64(c.first))
 		}
 	}
 }

@@ -138,9 +138,11 @@ func (b *builder) drop(l *layout, features []*Feature) (dropped int) {
 		if f == nil {
 			continue
 		}
-		if at := l.position(f); at >= 0 && b.values[at] != nil {
-			b.values[at] = nil
-			dropped++
+		for _, f := range f.forms() {
+			if at := l.position(f); at >= 0 && b.values[at] != nil {
+				b.values[at] = nil
+				dropped++
+			}
 		}
 	}
 	return dropped

@@ -27,6 +27,7 @@ func sixBytes(n int) []string {
 	return all
 }
 
+// H28
 func TestWeightsMatchTheHeap(t *testing.T) {
 	rows := 100_000
 	if testing.Short() || raced {

@@ -26,6 +26,10 @@ const (
 // which a Redis Cluster Manager makes itself known.
 const RCMInfoField = "fsproxy_rcm"
 
+// ClientNamePrefix begins the name by which a client tells a Redis Cluster
+// Manager who it is, and in which zone: "fsproxy:id@zone".
+const ClientNamePrefix = "fsproxy:"
+
 const (
 	// defaultConnectTimeout is used when DiscoveryConfig has none.
 	defaultConnectTimeout = 300 * time.Millisecond
@@ -54,6 +58,8 @@ type DiscoveryConfig struct {
 	Password string
 	TLS      *tls.Config // nil: plain TCP; without ServerName the address' host is expected
 	Zones    bool        // ask in which zone each node is, where the store can tell
+	ClientID string      // announced to an RCM, which chooses fetchers by it; "": it goes by the address
+	Zone     string      // announced with ClientID; "": not known
 
 	ConnectTimeout time.Duration // for one address, TLS handshake included; 0: 300 ms
 
@@ -248,7 +254,7 @@ func (d *Discovery) open(ctx context.Context, address string) (*session, error) 
 		InitAddress:       []string{address},
 		Username:          d.config.Username,
 		Password:          d.config.Password,
-		ClientName:        "fsproxy",
+		ClientName:        d.config.clientName(),
 		ClientSetInfo:     rueidis.DisableClientSetInfo,
 		ForceSingleClient: true,
 		PipelineMultiplex: -1,   // one connection
@@ -280,6 +286,24 @@ func (d *Discovery) open(ctx context.Context, address string) (*session, error) 
 		return nil, err
 	}
 	return s, nil
+}
+
+// clientName is what the client calls itself: blanks and the like cannot be in
+// a name.
+func (c *DiscoveryConfig) clientName() string {
+	if c.ClientID == "" && c.Zone == "" {
+		return "fsproxy"
+	}
+	name := ClientNamePrefix + strings.ReplaceAll(c.ClientID, "@", "_")
+	if c.Zone != "" {
+		name += "@" + c.Zone
+	}
+	return strings.Map(func(r rune) rune {
+		if r < '!' || r > '~' {
+			return '_'
+		}
+		return r
+	}, name)
 }
 
 func (d *Discovery) dial(ctx context.Context, address string) (net.Conn, error) {

@@ -25,7 +25,7 @@ func held(fetcher *fake) (letGo [3]chan struct{}) {
 	return letGo
 }
 
-// Thread 1 begins a fetch; an invalidation comes; thread 2 asks for the same;
+// H2: thread 1 begins a fetch; an invalidation comes; thread 2 asks for the same;
 // thread 3 too. Threads 2 and 3 must see what was read after the invalidation.
 func TestReaderAfterAnInvalidationJoinsNoEarlierFetch(t *testing.T) {
 	noLeaks(t)
@@ -113,7 +113,7 @@ func TestJoinersGetTheRealError(t *testing.T) {
 	}
 }
 
-// A joiner has its own deadline: when the fetch that it joined is given up, it
+// H22: a joiner has its own deadline: when the fetch that it joined is given up, it
 // has time left, and is asked for anew.
 func TestJoinerOutlivesItsLeadersDeadline(t *testing.T) {
 	noLeaks(t)

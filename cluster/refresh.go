@@ -141,39 +141,53 @@ func (u *Upstream) refreshOnce() (changed bool) {
 		}
 		return false
 	}
-	u.Refreshes.Add(1)
 	old := u.view.Load()
+	if old != nil && !u.believe(old.topology, topology, time.Now()) {
+		return false
+	}
+	u.Refreshes.Add(1)
 	if before != nil || old == nil {
 		u.log.Info("found the store", "kind", topology.Kind.String(),
 			"shards", len(topology.Shards), "fetchers", len(topology.Nodes()), "version", topology.Version)
-	}
-	if old != nil && !u.believe(old.topology, topology, time.Now()) {
-		return false
 	}
 	u.install(topology, time.Now())
 	return old == nil || !old.topology.Equal(topology)
 }
 
-// believe tells whether a topology may take the place of the one in use. One
-// that leaves more slots uncovered has to persist first: an RCM that has just
-// started may not know the whole fleet yet.
+// believe tells whether a topology may take the place of the one in use. A poorer
+// one has to persist first: an RCM that has just started may not know the whole
+// fleet yet, and one in trouble may answer as if it were a plain server.
 func (u *Upstream) believe(old, topology *Topology, now time.Time) bool {
-	if topology.Covered() >= old.Covered() {
+	poorer := poorerThan(old, topology)
+	if poorer == "" {
 		u.poorSince = time.Time{}
 		return true
 	}
 	if u.poorSince.IsZero() {
 		u.poorSince = now
-		u.log.Warn("a topology that covers fewer slots is not believed yet; the last one stays in use",
+		u.log.Warn("a topology that "+poorer+" is not believed yet; the last one stays in use",
 			"covered", topology.Covered(), "before", old.Covered(), "believed_after", u.cfg.TopologyPatience)
 	}
 	if now.Sub(u.poorSince) < u.cfg.TopologyPatience {
 		u.Refused.Add(1)
 		return false
 	}
-	u.log.Warn("a topology that covers fewer slots has persisted, and is in use now", "covered", topology.Covered(), "before", old.Covered())
+	u.log.Warn("a topology that "+poorer+" has persisted, and is in use now", "covered", topology.Covered(), "before", old.Covered())
 	u.poorSince = time.Time{}
 	return true
+}
+
+// poorerThan says what makes a topology poorer than the one in use; "": nothing
+// does. Whoever answers that it is no cluster would be asked for all features
+// itself, and would know none if it is an RCM.
+func poorerThan(old, topology *Topology) string {
+	switch {
+	case topology.Covered() < old.Covered():
+		return "covers fewer slots"
+	case topology.Kind == Standalone && old.Kind != Standalone:
+		return "is one server's where a fleet was"
+	}
+	return ""
 }
 
 // install makes topology the one in use, and lets go of the fetchers that it

@@ -20,7 +20,7 @@ func covering(t testing.TB, last uint16) *Topology {
 	return topology
 }
 
-// A topology that covers fewer slots than the one in use is believed when it has
+// H26: a topology that covers fewer slots than the one in use is believed when it has
 // persisted, not before; one that covers as many is, at once.
 func TestPoorerTopologyHasToPersist(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -57,7 +57,29 @@ func TestPoorerTopologyHasToPersist(t *testing.T) {
 	})
 }
 
-// The same through the wire: fetches of all slots go on.
+// An RCM that answers as a plain server would is not asked for features in place
+// of the fleet.
+func TestPlainServerDoesNotReplaceAFleetAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := &Upstream{cfg: Config{TopologyPatience: time.Minute}, log: slog.New(slog.DiscardHandler)}
+		plain, err := NewTopology(Standalone, "", []Assignment{{Slots: []SlotRange{AllSlots}, Nodes: []string{"10.0.0.2:6379"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if u.believe(covering(t, Slots-1), plain, time.Now()) {
+			t.Error("it was believed at once")
+		}
+		time.Sleep(time.Minute)
+		if !u.believe(covering(t, Slots-1), plain, time.Now()) {
+			t.Error("it was not believed when it had persisted")
+		}
+		if !u.believe(plain, covering(t, Slots-1), time.Now()) || !u.believe(plain, plain, time.Now()) {
+			t.Error("a plain server was not given up, or kept")
+		}
+	})
+}
+
+// A poorer topology that comes by the wire: fetches of all slots go on.
 func TestPoorerTopologyLeavesAllSlotsServed(t *testing.T) {
 	noLeaks(t)
 	rcm, one, other := startFake(t), startFake(t), startFake(t)
@@ -107,7 +129,7 @@ func TestChangeOfTopologyKeepsWhatIsKnown(t *testing.T) {
 	}
 }
 
-// While slots stay with one fetcher each, all fetches of a key go to one, and
+// H27: while slots stay with one fetcher each, all fetches of a key go to one, and
 // values do not go back and forth.
 func TestStickKeepsKeysWithOneFetcher(t *testing.T) {
 	noLeaks(t)

@@ -30,7 +30,8 @@ type Config struct {
 	Zone            string        // whose fetchers are preferred; "": none are
 
 	// TopologyPatience is how long a topology that leaves more slots uncovered
-	// than the one in use has to persist before it is believed.
+	// than the one in use, or is a plain server's where that is a fleet's, has to
+	// persist before it is believed.
 	TopologyPatience time.Duration
 
 	Log *slog.Logger

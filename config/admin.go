@@ -25,6 +25,10 @@ func (a Admin) Token() (token string, given bool) {
 	return *a.token, true
 }
 
+// TokenVariable is the environment variable from which commands that ask a
+// running fsproxy may take the token. It is no option.
+const TokenVariable = "FSPROXY_ADMIN_TOKEN"
+
 // shortestToken, in bytes, is where guessing one through HTTP is hopeless if it
 // was drawn by chance.
 const shortestToken = 16

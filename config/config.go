@@ -19,6 +19,8 @@ type Config struct {
 	Cache        Cache         `mapstructure:"cache"`
 	FeaturesFile string        `mapstructure:"features_file"`
 	Invalidation Invalidation  `mapstructure:"invalidation"`
+	Rollout      Rollout       `mapstructure:"rollout"`
+	Warm         Warm          `mapstructure:"warm"`
 	Limits       Limits        `mapstructure:"limits"`
 	Admin        Admin         `mapstructure:"admin"`
 	Metrics      Metrics       `mapstructure:"metrics"`
@@ -67,6 +69,7 @@ type Upstream struct {
 	MaxInFlight int           `mapstructure:"max_in_flight"` // a fetcher
 	HedgeBudget int           `mapstructure:"hedge_budget"`  // percent
 	SlowStart   time.Duration `mapstructure:"slow_start"`
+	ClientID    string        `mapstructure:"client_id"`
 	Zone        string        `mapstructure:"zone"`
 
 	RefreshInterval  time.Duration `mapstructure:"refresh_interval"`

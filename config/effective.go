@@ -101,7 +101,7 @@ func (c *Config) sequenceNode(o Option) *yaml.Node {
 // plain makes of a value what YAML writes without quotes where it may.
 func plain(value any) any {
 	switch v := value.(type) {
-	case bool, int, []string:
+	case bool, int, float64, []string:
 		return v
 	case Bytes:
 		if v == 0 {
@@ -133,6 +133,10 @@ func (c *Config) comment(o Option, memory Memory) string {
 		}
 	case "upstream.password_file":
 		if c.Upstream.password != nil {
+			notes = append(notes, "password "+mask)
+		}
+	case "rollout.shadow.password_file":
+		if c.Rollout.Shadow.password != nil {
 			notes = append(notes, "password "+mask)
 		}
 	}

@@ -42,7 +42,7 @@ func readEnvironment(environ []string, options []Option) (layer, []error) {
 		case known:
 			found.values[o.Key] = o.split(value)
 			found.origins[o.Key] = origin
-		case !strings.HasPrefix(name, variablePrefix), name == FileVariable, isServiceLink(name, pair):
+		case !strings.HasPrefix(name, variablePrefix), name == FileVariable, name == TokenVariable, isServiceLink(name, pair):
 		default:
 			reason := "unknown option" + suggest(name, "_", candidates) + "; accepted: the variables that `fsproxy serve --help` lists"
 			problems = append(problems, newProblem(name, value, reason, origin))

@@ -201,6 +201,8 @@ func formatValue(value any) string {
 			names[i] = t.Name
 		}
 		return strings.Join(names, ",")
+	case []Rule:
+		return strings.Join(ruleNames(v), ",")
 	default:
 		return fmt.Sprint(v)
 	}

@@ -61,6 +61,8 @@ func (c *Config) secretChanged(later *Config, key string) bool {
 		"admin.token_file":       func(c *Config) *string { return c.Admin.token },
 		"auth.password_file":     func(c *Config) *string { return c.Auth.password },
 		"upstream.password_file": func(c *Config) *string { return c.Upstream.password },
+
+		"rollout.shadow.password_file": func(c *Config) *string { return c.Rollout.Shadow.password },
 	}[key]
 	if secret == nil {
 		return false

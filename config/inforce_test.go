@@ -100,6 +100,12 @@ func TestATokenThatCouldBeGuessedIsRefused(t *testing.T) {
 	}
 }
 
+func TestTheTokenOfCommandsIsNoUnknownOption(t *testing.T) {
+	if _, err := Load(Sources{Environ: []string{TokenVariable + "=secret"}}); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestFeatureSeriesAreOffAllOrANumber(t *testing.T) {
 	for text, want := range map[string]int{"off": 0, "all": -1, "1": 1, "10000": 10000, "0": -2, "10001": -2, "some": -2, "": -2} {
 		cfg, err := Load(Sources{Environ: []string{"FSPROXY_METRICS_FEATURES=" + text}})

@@ -22,7 +22,7 @@ func (c Cache) ResolvedMaxBytes() Bytes {
 // Warnings tells what is allowed and yet likely a mistake here. It is no error
 // because a configuration may be checked on another machine than it is for.
 func (c *Config) Warnings() []string {
-	return slices.Concat(c.clearTextWarnings(), c.catalogueWarnings(), c.warnings(MemoryLimit()))
+	return slices.Concat(c.clearTextWarnings(), c.catalogueWarnings(), c.rolloutWarnings(), c.warnings(MemoryLimit()))
 }
 
 const (

@@ -56,7 +56,7 @@ const (
 // for each caller, who may keep it.
 func Options() []Option {
 	groups := [][]Option{
-		listenerOptions(), authOptions(), modeOptions(), upstreamOptions(), cacheOptions(), featureOptions(), invalidationOptions(),
+		listenerOptions(), authOptions(), modeOptions(), upstreamOptions(), cacheOptions(), featureOptions(), invalidationOptions(), rolloutOptions(), warmOptions(),
 		limitOptions(), adminOptions(), processOptions(),
 	}
 	var all []Option
@@ -208,7 +208,7 @@ func processOptions() []Option {
 		{
 			Key: "drain_timeout", Default: "10s", Reloadable: true,
 			Form:    durations(time.Millisecond, time.Hour),
-			Meaning: "After SIGTERM, how long requests in flight may take to finish; keep it below the Pod's terminationGracePeriodSeconds",
+			Meaning: "After SIGTERM, how long connections that are open are still served, unless they end before; keep it some seconds below the Pod's terminationGracePeriodSeconds",
 		},
 	}
 }

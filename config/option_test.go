@@ -76,7 +76,7 @@ func TestDefaultsAreThoseOfTheOptionTree(t *testing.T) {
 		"mode": "live", "upstream.discovery": "auto", "upstream.addresses": "127.0.0.1:6380",
 		"upstream.connect_timeout": "300ms", "upstream.fetch_timeout": "50ms", "upstream.connections": "2",
 		"upstream.refresh_interval": "30s", "upstream.max_in_flight": "4096", "upstream.hedge_budget": "5",
-		"upstream.slow_start": "10s", "upstream.zone": "", "upstream.topology_patience": "1m", "upstream.stale_if_error": "0s", "features_file": "", "cache.max_bytes": "0", "cache.max_age": "1h",
+		"upstream.slow_start": "10s", "upstream.client_id": "", "upstream.zone": "", "upstream.topology_patience": "1m", "upstream.stale_if_error": "0s", "features_file": "", "cache.max_bytes": "0", "cache.max_age": "1h",
 		"cache.negative_max_age": "5m", "cache.shards": "0", "cache.max_row_bytes": "1MiB",
 		"cache.max_features": "65536", "cache.max_projections": "4096", "cache.max_layouts": "16384",
 		"cache.write_settle": "1s", "limits.max_clients": "10000", "limits.max_arguments": "1048576",
@@ -84,6 +84,8 @@ func TestDefaultsAreThoseOfTheOptionTree(t *testing.T) {
 		"limits.max_output_bytes": "64MiB", "limits.max_in_flight": "1024", "admin.address": "127.0.0.1:9190",
 		"admin.token_file": "", "admin.hosts": "", "metrics.features": "20",
 		"log.level": "info", "log.format": "text", "drain_timeout": "10s",
+		"warm.file": "", "warm.interval": "1m", "warm.max_bytes": "1GiB", "warm.save_timeout": "5s", "warm.load_timeout": "30s",
+		"warm.peers": "", "warm.entities": "20000", "warm.rate": "2000", "warm.follow": "0s", "warm.readiness": "0s",
 		"auth.mode": "none", "auth.password_file": "", "auth.cache_ttl": "1m", "auth.share_rows": "false",
 	} {
 		if got := cfg.text(key); got != want {

@@ -79,6 +79,11 @@ func upstreamOptions() []Option {
 			Meaning: "How long the share of a fetcher that appears or comes back grows, from a tenth to a whole one",
 		},
 		{
+			Key:     "upstream.client_id",
+			Form:    words("text", "one line of text, in which blanks, @ and what is not ASCII count as _; or empty"),
+			Meaning: "What an RCM is told this client is, in place of its address, so that it is told the same fetchers wherever it comes from; empty: the host's name, which is the Pod's",
+		},
+		{
 			Key:     "upstream.zone",
 			Form:    words("text", "the name of an availability zone, or empty"),
 			Meaning: "The zone whose fetchers are asked first, as CLUSTER SHARDS names it (availability-zone); empty: all are alike",
@@ -91,7 +96,7 @@ func upstreamOptions() []Option {
 		{
 			Key: "upstream.topology_patience", Default: "1m",
 			Form:    durations(0, day),
-			Meaning: "How long a topology that leaves more slots uncovered than the one in use has to persist before it takes its place",
+			Meaning: "How long a topology that leaves more slots uncovered than the one in use, or is one server's where that is a fleet's, has to persist before it takes its place",
 		},
 		{
 			Key: "upstream.tunnel_idle_timeout", Default: "5m", Reloadable: true,

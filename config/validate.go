@@ -21,6 +21,8 @@ func (l *loader) validate() {
 	l.checkPassword()
 	l.checkFeatures()
 	l.checkInvalidation()
+	l.checkWarm()
+	l.checkRollout()
 	l.checkOrder("cache.negative_max_age", "cache.max_age")
 	l.checkOrder("limits.max_bulk_bytes", "limits.max_request_bytes")
 	l.checkOrder("limits.max_inline_bytes", "limits.max_request_bytes")

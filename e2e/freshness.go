@@ -35,18 +35,3 @@ func (s source) await(t testing.TB, state string) {
 		return nil
 	})
 }
-
-// answers waits until a read is answered so, and from memory.
-func (p *proxy) answers(t *testing.T, w *wire, want string, read ...string) {
-	t.Helper()
-	eventually(t, fmt.Sprintf("%q from memory to %v", want, read), func() error {
-		before := p.fields(t)
-		if got := w.do(t, read...); got != want {
-			return fmt.Errorf("it is %q", got)
-		}
-		if got := waitForFields(t, p, before, len(read)-2).fromMemory(); got != len(read)-2 {
-			return errNotCached
-		}
-		return nil
-	})
-}

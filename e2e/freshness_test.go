@@ -10,7 +10,6 @@ import (
 )
 
 const (
-	updateTopic = "feature-updates"
 	// shortSettle keeps these tests quick: a lone store does not lag.
 	shortSettle = "50ms"
 	// afterStart is when all was forgotten once more that was read at the start,
@@ -51,6 +50,21 @@ func startUpdated(t *testing.T, apply string) (*store, *broker, *proxy, *wire) {
 
 func jsonUpdate(entity, field, value string, version int) kafkaRecord {
 	return kafkaRecord{entity, fmt.Sprintf(`{"entity":%q,"features":{%q:%q},"version":%d}`, entity, field, value, version)}
+}
+
+// answers waits until a read is answered so, and from memory.
+func (p *proxy) answers(t *testing.T, w *wire, want string, read ...string) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("%q from memory to %v", want, read), func() error {
+		before := p.fields(t)
+		if got := w.do(t, read...); got != want {
+			return fmt.Errorf("it is %q", got)
+		}
+		if got := waitForFields(t, p, before, len(read)-2).fromMemory(); got != len(read)-2 {
+			return errNotCached
+		}
+		return nil
+	})
 }
 
 func TestUpdateIsServedOnceItsRecordIsRead(t *testing.T) {

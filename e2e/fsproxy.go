@@ -86,6 +86,7 @@ func (p *proxy) ready() error {
 type rcm struct {
 	*process
 	addr string
+	file string // of its topology
 }
 
 // startRCM runs `fsproxy rcm` on a topology file with the given YAML.
@@ -95,7 +96,7 @@ func startRCM(t testing.TB, topology string) *rcm {
 	if err := os.WriteFile(file, []byte(topology), 0o600); err != nil {
 		t.Fatalf("writing the topology: %v", err)
 	}
-	r := &rcm{addr: loopback(freePort(t))}
+	r := &rcm{addr: loopback(freePort(t)), file: file}
 	r.process = startProcess(t, fsproxyBinary, "rcm", "--listen", r.addr, "--topology", file)
 	r.waitForPort(t, r.addr)
 	return r

@@ -46,6 +46,7 @@ func (*notes) Forget(*feature.Cover, time.Duration) int { return 0 }
 
 func (n *notes) Suspend(*feature.Cover) invalidation.Suspension { return n }
 func (*notes) Resume(time.Duration)                             {}
+func (*notes) Lift(time.Duration)                               {}
 
 // The source of updates against a real broker, through all that happens to one.
 func TestUpdatesAreReadThroughAllThatHappensToABroker(t *testing.T) {

@@ -199,16 +199,17 @@ func TestClientThatNeverReadsHarmsNobody(t *testing.T) {
 		memoryLimit = 192 << 20
 	)
 	s := startStore(t)
-	names := make([]string, fields)
-	big := hash{}
+	names, never := make([]string, fields), make([]string, fields)
+	big, unkept := hash{}, hash{}
 	for i := range names {
-		names[i] = feature.ID("big_" + strconv.Itoa(i))
+		names[i], never[i] = feature.ID("big_"+strconv.Itoa(i)), "never_"+strconv.Itoa(i)
 		big[names[i]] = strings.Repeat("x", fieldBytes)
+		unkept[never[i]] = big[names[i]]
 	}
-	s.load(t, map[string]hash{"st_big": big})
+	s.load(t, map[string]hash{"st_big": big, "st_unkept": unkept})
 	p := startConfiguredProxy(t, fmt.Sprintf(`
 upstream: {discovery: standalone, addresses: [%q], fetch_timeout: 2s}
-cache: {max_bytes: 64MiB, max_row_bytes: 4MiB}
+cache: {max_bytes: 64MiB, max_row_bytes: 4MiB, never_cache: ["never_*"]}
 limits: {max_output_bytes: 4MiB}
 `, s.addr))
 
@@ -219,6 +220,8 @@ limits: {max_output_bytes: 4MiB}
 		closes   bool // the connection has to end
 	}{
 		{"answered from memory", append([]string{"HMGET", "st_big"}, names...), 4000, true},
+		// One fetch answers many: their replies come all at once.
+		{"fetched each time", append([]string{"HMGET", "st_unkept"}, never...), 4000, true},
 		// Fewer, because the store may have to keep the replies in our stead.
 		{"answered by the tunnel", []string{"HGETALL", "st_big"}, 400, false},
 	} {

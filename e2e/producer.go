@@ -8,6 +8,8 @@ import (
 )
 
 const (
+	// updateTopic is the topic of updates, where there is one.
+	updateTopic = "feature-updates"
 	// producedTogether bounds the records of one request.
 	producedTogether = 100
 	// updatesQueued bounds the updates that wait for Kafka to be back; then their
@@ -15,8 +17,8 @@ const (
 	updatesQueued = 10_000
 )
 
-// update is a record to be produced, and the versions that it tells of.
-type update struct {
+// queued is a record to be produced, and the versions that it tells of.
+type queued struct {
 	topic string
 	kafkaRecord
 	told map[cell]int
@@ -24,9 +26,9 @@ type update struct {
 
 // produceAll sends updates in their order, until ctx ends. While Kafka is down they
 // wait: what they tell of counts as told once Kafka has them.
-func (b *broker) produceAll(ctx context.Context, updates <-chan update, told func(map[cell]int)) {
+func (b *broker) produceAll(ctx context.Context, updates <-chan queued, told func(map[cell]int)) {
 	for {
-		var batch []update
+		var batch []queued
 		select {
 		case u := <-updates:
 			batch = append(batch, u)

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"net"
 	"regexp"
 	"strconv"
 	"testing"
@@ -38,9 +39,16 @@ func startStore(t testing.TB, options ...string) *store {
 // up late.
 func startStoreOn(t testing.TB, port int, options ...string) *store {
 	t.Helper()
-	s := &store{addr: loopback(port)}
+	return startStoreAt(t, "127.0.0.1", port, options...)
+}
+
+// startStoreAt is startStoreOn at a given address of this machine, for stores
+// that differ in more than their port.
+func startStoreAt(t testing.TB, host string, port int, options ...string) *store {
+	t.Helper()
+	s := &store{addr: net.JoinHostPort(host, strconv.Itoa(port))}
 	s.options = append([]string{
-		"--port", strconv.Itoa(port), "--bind", "127.0.0.1",
+		"--port", strconv.Itoa(port), "--bind", host,
 		"--dir", t.TempDir(), "--save", "", "--appendonly", "no", "--loglevel", "warning",
 	}, options...)
 	s.client = redis.NewClient(&redis.Options{Addr: s.addr, Protocol: 2, DisableIdentity: true})

@@ -48,6 +48,7 @@ missing_programs() {
 	command -v node >/dev/null || echo nodejs
 	command -v npm >/dev/null || echo npm
 	command -v cc >/dev/null || echo gcc libc6-dev
+	command -v chromium >/dev/null || echo chromium fonts-dejavu-core
 	command -v javac >/dev/null || echo default-jdk-headless
 	command -v mvn >/dev/null || echo maven
 	[[ -x /usr/bin/ruby ]] || echo ruby

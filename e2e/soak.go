@@ -5,11 +5,8 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"maps"
-	"math/rand/v2"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -80,7 +77,7 @@ type soak struct {
 	fields [kinds][]string
 	names  [kinds][]string
 
-	updates  chan update // in the order of their versions
+	updates  chan queued // in the order of their versions
 	versions atomic.Int64
 	tally    soakTally
 }
@@ -92,7 +89,7 @@ func startSoak(t testing.TB, seed uint64, settle time.Duration) *soak {
 	redis.SetLogger(silence{}) // fetchers that were killed cannot be dialled: nothing to tell of
 	s := &soak{
 		recorded: startRecorded(t, seed, soakLag), seed: seed,
-		kafka: startKafka(t), updates: make(chan update, updatesQueued),
+		kafka: startKafka(t), updates: make(chan queued, updatesQueued),
 	}
 	for k := range kinds {
 		s.names[k] = soakFeatures(k)

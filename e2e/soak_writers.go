@@ -40,7 +40,7 @@ func (s *soak) update(ctx context.Context) {
 			continue
 		}
 		s.change(entity, values, func(numbers map[string]int) {
-			r := update{topic: soakEvictTopic, told: cellsOf(entity, numbers)}
+			r := queued{topic: soakEvictTopic, told: cellsOf(entity, numbers)}
 			r.key = entity
 			if of == byValue {
 				r.topic, r.value = soakValueTopic, jsonRecord(entity, values, version)

@@ -94,3 +94,14 @@ func (c *Catalogue) Policy(field string) Policy {
 	}
 	return policy
 }
+
+// Nearest is a listed name that differs from name in one letter, or only in the
+// case of letters; "": none does.
+func (c *Catalogue) Nearest(name string) string {
+	for _, d := range c.features {
+		if strings.EqualFold(d.Name, name) || oneOff(d.Name, name) {
+			return d.Name
+		}
+	}
+	return ""
+}

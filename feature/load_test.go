@@ -172,6 +172,7 @@ func TestAliasesOfYAMLAreFollowed(t *testing.T) {
 // Two names of one xxHash32, found by trying.
 const colliding = "features:\n- {name: daf_feature_2467, type: float}\n- {name: x, type: int}\n- {name: daf_feature_176141, type: int}\n"
 
+// H23
 func TestOfNamesThatCollideNoneIsCachedOrDecoded(t *testing.T) {
 	c := parsed(t, colliding)
 	field := ID("daf_feature_2467")

@@ -66,19 +66,24 @@ type Guard struct {
 	mu         sync.Mutex // protects what follows, and orders what is done to memory
 	state      State
 	since      time.Time
-	suspension Suspension // nil: none
-	again      time.Time  // when all that is covered is forgotten once more; zero: not
-	serveUntil time.Time  // in StateServing
-	calmSince  time.Time  // since when the source is healthy, while it is not trusted; zero: it is not
-	hurry      bool       // the last trust was long, so that the next needs no calm
-	health     Health     // the last one without an error
-	heard      time.Time  // its At, or when the guard started
+	suspension Suspension  // nil: none
+	again      time.Time   // when all that is covered is forgotten once more; zero: not
+	later      []time.Time // when it is after that, soonest first
+	serveUntil time.Time   // in StateServing
+	calmSince  time.Time   // since when the source is healthy, while it is not trusted; zero: it is not
+	hurry      bool        // the last trust was long, so that the next needs no calm
+	health     Health      // the last one without an error
+	heard      time.Time   // its At, or when the guard started
 	positioned bool
 	err        error
 	gaps       uint64
 	gapsQuiet  int       // since the last line of log about them
 	gapLogged  time.Time // when that was
 	closed     bool
+	// continues: nothing was missed since what memory may hold was fetched, and no
+	// fetch that begins until heldUntil is to be kept. See Continue.
+	continues bool
+	heldUntil time.Time
 }
 
 // NewGuard returns a guard that trusts nothing yet.
@@ -118,6 +123,7 @@ func (g *Guard) Gap(reason string) {
 	defer g.mu.Unlock()
 	now := time.Now()
 	g.gaps++
+	g.continues = false
 	g.forget(now)
 	g.nudge()
 	if !g.gapLogged.IsZero() && now.Sub(g.gapLogged) < gapLogInterval {
@@ -160,6 +166,14 @@ func (g *Guard) Close() {
 	defer g.mu.Unlock()
 	g.closed = true
 	g.resume(time.Now())
+}
+
+// Trusted tells whether the source is: no change that it did not tell of is older
+// than the bound.
+func (g *Guard) Trusted() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.state == StateTrusted
 }
 
 // Status is what is known of the source.
@@ -208,7 +222,12 @@ func (g *Guard) judge(now time.Time) {
 		return
 	}
 	if !g.again.IsZero() && !now.Before(g.again) {
-		g.again = time.Time{}
+		for !g.again.IsZero() && !now.Before(g.again) {
+			g.again = time.Time{}
+			if len(g.later) > 0 {
+				g.again, g.later = g.later[0], g.later[1:]
+			}
+		}
 		g.memory.Forget(g.cfg.Cover, 0)
 	}
 	switch trouble := g.trouble(now); {
@@ -232,7 +251,9 @@ func (g *Guard) judge(now time.Time) {
 // worsen enters a state that is not trust.
 func (g *Guard) worsen(trouble State, now time.Time) {
 	if g.state == StateLagging || g.state == StateLost {
-		g.enter(trouble, now) // the loss was acted on
+		if now.Sub(g.since) >= troubleLasts {
+			g.enter(trouble, now) // the loss was acted on
+		}
 		return
 	}
 	if g.state == StateTrusted {
@@ -254,6 +275,11 @@ func (g *Guard) worsen(trouble State, now time.Time) {
 	}
 	g.enter(trouble, now)
 }
+
+// troubleLasts is how long a source is called lagging before it is called lost, or
+// the other way round, which changes nothing but the name: a broker that answers
+// every other check must not cost a line of log for each.
+const troubleLasts = 10 * time.Second
 
 // calm trusts a source that is healthy again: at once when it is well within its
 // bound and was trusted for long before, else after it has been healthy for as
@@ -277,7 +303,11 @@ func (g *Guard) calm(now time.Time) {
 	if g.suspension == nil && g.cfg.OnLoss == Flush {
 		g.forget(now)
 	}
-	g.resume(now)
+	if g.continues {
+		g.lift(now)
+	} else {
+		g.resume(now)
+	}
 	g.enter(StateTrusted, now)
 }
 
@@ -328,8 +358,28 @@ func (g *Guard) resume(now time.Time) {
 		return
 	}
 	g.suspension.Resume(0)
-	g.suspension = nil
-	g.again = now.Add(g.cfg.Settle)
+	g.suspension, g.continues = nil, false
+	g.onceMore(now.Add(g.cfg.Settle))
+}
+
+// onceMore has what is covered forgotten at that time, and keeps the times at
+// which it is to be before that: what the first of two gaps is owed must not wait
+// for the second. Gaps that come closer together than a part of settle wait for
+// the last of them, so that the times are bounded.
+func (g *Guard) onceMore(at time.Time) {
+	if g.again.IsZero() {
+		g.again = at
+		return
+	}
+	n, before := len(g.later), g.again
+	if n >= 2 {
+		before = g.later[n-2]
+	}
+	if n >= 1 && at.Sub(before) < g.cfg.Settle/duesPerSettle {
+		g.later[n-1] = at
+		return
+	}
+	g.later = append(g.later, at)
 }
 
 // forget forgets what is covered, and once more when fetchers have settled:
@@ -337,7 +387,7 @@ func (g *Guard) resume(now time.Time) {
 func (g *Guard) forget(now time.Time) {
 	g.Counts.Forgets.Add(1)
 	g.memory.Forget(g.cfg.Cover, 0)
-	g.again = now.Add(g.cfg.Settle)
+	g.onceMore(now.Add(g.cfg.Settle))
 }
 
 // enter changes the state and says so.

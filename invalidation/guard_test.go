@@ -274,6 +274,21 @@ func TestAGapForgetsWhatIsCoveredAndIsCounted(t *testing.T) {
 	})
 }
 
+// H9: what a fetcher that is behind answered after a second gap is forgotten when
+// the first one has settled.
+func TestAGapWithinSettleOfAnotherPostponesNothing(t *testing.T) {
+	watch(t, Bypass, 0, func(w *watched) {
+		w.healthy(0)
+		w.after(10 * time.Second)
+		w.memory.take()
+		w.Gap("one")
+		w.after(1500 * time.Millisecond)
+		w.Gap("two")
+		w.after(5 * time.Second)
+		wantDone(t, w.memory, "10s forget rt_*", "11.5s forget rt_*", "12s forget rt_*", "13.5s forget rt_*")
+	})
+}
+
 func TestAFlappingSourceIsTrustedAfterItsBoundInHealthAndFloodsNoLog(t *testing.T) {
 	watch(t, Bypass, 0, func(w *watched) {
 		w.healthy(0)
@@ -296,6 +311,27 @@ func TestAFlappingSourceIsTrustedAfterItsBoundInHealthAndFloodsNoLog(t *testing.
 		w.each(2*time.Second, func() { w.healthy(0) })
 		w.want(StateTrusted, false)
 		w.wantLog("state=trusted before=lost")
+	})
+}
+
+func TestASourceThatFailsEveryOtherCheckFloodsNoLog(t *testing.T) {
+	watch(t, Bypass, 0, func(w *watched) {
+		w.healthy(0)
+		w.after(time.Second)
+		w.log.take()
+		n := 0
+		w.each(5*time.Minute, func() {
+			if n++; n%2 == 0 {
+				w.Report(Health{Positioned: true, Err: errDown})
+			} else {
+				w.healthy(time.Minute)
+			}
+		})
+		if got := w.log.take(); len(got) > 40 {
+			t.Errorf("%d lines of log in five minutes", len(got))
+		}
+		w.each(time.Minute, func() { w.healthy(time.Minute) })
+		w.want(StateLagging, true)
 	})
 }
 

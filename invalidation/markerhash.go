@@ -2,9 +2,10 @@ package invalidation
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"strconv"
 	"strings"
 
@@ -20,13 +21,13 @@ type Store interface {
 }
 
 // digest stands for a marker's value, which may be long; 0: there is none. Two
-// values have one digest once in 2^64.
+// values have one digest once in 2^64. It is the same in every process, as one
+// may go on where another stopped.
 type digest uint64
 
-var digestSeed = maphash.MakeSeed()
-
 func digestOf(value []byte) digest {
-	return digest(max(maphash.Bytes(digestSeed, value), 1))
+	sum := sha256.Sum256(value)
+	return digest(max(binary.BigEndian.Uint64(sum[:]), 1))
 }
 
 const (

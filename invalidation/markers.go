@@ -35,11 +35,17 @@ type Markers struct {
 	marks *Marks
 	log   *slog.Logger
 
-	// The poller's alone.
+	mu sync.Mutex // held where known changes and is acted on; protects known for others than the poller
+
+	// The poller's alone, but for known.
 	known   map[string]digest // the marker of each feature; nil: no baseline yet
 	version digest            // with which known was read; 0: not known
 	recent  map[string]change // the changes of the last settle
 	warned  warning
+	// resumed is known as an earlier process had it, and unsettled what that was
+	// to mark once more; nil: there was none.
+	resumed   map[string]digest
+	unsettled []string
 }
 
 // change is what a marker was before it changed, and when the poll began that
@@ -114,7 +120,9 @@ func (m *Markers) poll(ctx context.Context) (ok bool) {
 		return false
 	}
 	if found != nil {
+		m.mu.Lock()
 		m.compare(found, began)
+		m.mu.Unlock()
 	}
 	m.guard.Report(Health{At: began, Positioned: true, Position: fmt.Sprintf("%d markers", len(m.known))})
 	return true
@@ -127,6 +135,7 @@ func (m *Markers) compare(found *reading, began time.Time) {
 		if m.known == nil {
 			m.known = make(map[string]digest)
 		}
+		m.compareResumed()
 		return
 	}
 	for name, c := range m.recent {

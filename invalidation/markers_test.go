@@ -336,7 +336,8 @@ func TestPollsThatFailAreALossAfterTheLongestSilence(t *testing.T) {
 	})
 }
 
-func TestMarksOfOneNameAreBoundedHoweverOftenItChanges(t *testing.T) {
+// runMarks runs test beside marks with a settle of 10 s, in fake time.
+func runMarks(t *testing.T, test func(marks *Marks, memory *recorder)) {
 	synctest.Test(t, func(t *testing.T) {
 		memory := newRecorder()
 		guard := NewGuard(GuardConfig{Cover: coverOf(t, "*"), Settle: 10 * time.Second}, memory, new(lines).logger())
@@ -344,21 +345,63 @@ func TestMarksOfOneNameAreBoundedHoweverOftenItChanges(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		wg.Go(func() { marks.Run(ctx) })
-		for range 1000 {
+		test(marks, memory)
+		cancel()
+		wg.Wait()
+	})
+}
+
+// H3: what a fetcher without the first upload answered after the second is not
+// kept until the second has settled.
+func TestAMarkerThatChangesAgainPostponesNothing(t *testing.T) {
+	runMarks(t, func(marks *Marks, memory *recorder) {
+		marks.Changed("a")
+		time.Sleep(9 * time.Second)
+		marks.Changed("a", "b")
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		wantDone(t, memory, "0s mark a", "9s mark a,b", "10s mark a", "19s mark a,b")
+	})
+}
+
+func TestMarksOfOneNameAreBoundedHoweverOftenItChanges(t *testing.T) {
+	runMarks(t, func(marks *Marks, memory *recorder) {
+		for range 30_000 {
 			marks.Changed("a")
 			time.Sleep(time.Millisecond)
 		}
-		marks.Changed("b")
 		marks.mu.Lock()
-		if n := marks.due.Len(); n != 2 {
+		if n := marks.due.Len(); n > 2*duesPerSettle+2 {
 			t.Errorf("%d marks wait", n)
 		}
 		marks.mu.Unlock()
 		memory.take()
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		wantDone(t, memory, "10.999s mark a", "11s mark b")
-		cancel()
-		wg.Wait()
+		did := memory.take()
+		if last := did[len(did)-1]; last != "39.999s mark a" {
+			t.Errorf("the last of all: %s", last)
+		}
+		marks.mu.Lock()
+		defer marks.mu.Unlock()
+		if len(marks.byName) != 0 || marks.due.Len() != 0 {
+			t.Errorf("%d names and %d marks are left", len(marks.byName), marks.due.Len())
+		}
+	})
+}
+
+func TestNamesThatCannotBeReadFloodNoLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := new(lines)
+		guard := NewGuard(GuardConfig{Cover: coverOf(t, "*")}, newRecorder(), log.logger())
+		marks := NewMarks(guard, nil)
+		for range 1000 {
+			marks.Changed("a[b")
+		}
+		time.Sleep(warnInterval)
+		marks.Changed("a[b")
+		if got := log.take(); len(got) != 2 || !strings.Contains(got[1], "not_logged=999") {
+			t.Errorf("%d lines of log, the last: %q", len(got), got[len(got)-1])
+		}
 	})
 }

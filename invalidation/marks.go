@@ -4,6 +4,8 @@ import (
 	"container/list"
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,10 +26,17 @@ type Marks struct {
 
 	mu sync.Mutex // protects what follows
 	// due are those to mark once more, the soonest first: settle is the same for
-	// all, so the last one that changed is the last one due. Each name is in it
-	// once at most, which bounds it however often a marker changes.
-	due    *list.List // of dueMark
-	byName map[string]*list.Element
+	// all, so the last one that changed is the last one due. A name that changes
+	// again before then is in it again: what its first upload is owed must not
+	// wait for the second.
+	due    *list.List                 // of dueMark
+	byName map[string][]*list.Element // of due, the soonest first
+
+	warned struct {
+		sync.Mutex
+		at    time.Time // of the last line about a name that cannot be read
+		quiet int       // such names since
+	}
 }
 
 type dueMark struct {
@@ -40,7 +49,7 @@ func NewMarks(guard *Guard, names feature.Names) *Marks {
 	return &Marks{
 		memory: guard.memory, names: names, whole: guard.cfg.Cover, settle: guard.cfg.Settle,
 		counts: &guard.Counts, log: guard.log, wake: make(chan struct{}, 1),
-		due: list.New(), byName: make(map[string]*list.Element),
+		due: list.New(), byName: make(map[string][]*list.Element),
 	}
 }
 
@@ -57,16 +66,28 @@ func (m *Marks) Changed(names ...string) {
 	m.mu.Lock()
 	at := time.Now().Add(m.settle)
 	for _, name := range names {
-		if e, ok := m.byName[name]; ok {
-			m.due.Remove(e)
-		}
-		m.byName[name] = m.due.PushBack(dueMark{name, at})
+		m.owe(dueMark{name, at})
 	}
 	m.mu.Unlock()
 	select {
 	case m.wake <- struct{}{}:
 	default:
 	}
+}
+
+// duesPerSettle bounds how many of a name are due, however often its marker
+// changes: of those that come closer together than this part of settle, all but
+// the first and the last wait for the last.
+const duesPerSettle = 64
+
+// owe has a name marked once more. It is called under mu.
+func (m *Marks) owe(d dueMark) {
+	owed := m.byName[d.name]
+	if n := len(owed); n >= 2 && d.at.Sub(owed[n-2].Value.(dueMark).at) < m.settle/duesPerSettle {
+		m.due.Remove(owed[n-1])
+		owed = owed[:n-1]
+	}
+	m.byName[d.name] = append(owed, m.due.PushBack(d))
 }
 
 // Run marks what is due once more, until ctx ends.
@@ -88,7 +109,9 @@ func (m *Marks) Run(ctx context.Context) {
 func (m *Marks) again(now time.Time) time.Duration {
 	var names []string
 	next := idle
+	// Held until they are marked, so that Pending has what is not yet.
 	m.mu.Lock()
+	defer m.mu.Unlock()
 	for e := m.due.Front(); e != nil; e = m.due.Front() {
 		due := e.Value.(dueMark)
 		if now.Before(due.at) {
@@ -97,30 +120,67 @@ func (m *Marks) again(now time.Time) time.Duration {
 		}
 		names = append(names, due.name)
 		m.due.Remove(e)
-		delete(m.byName, due.name)
+		if owed := m.byName[due.name][1:]; len(owed) > 0 {
+			m.byName[due.name] = owed
+		} else {
+			delete(m.byName, due.name)
+		}
 	}
-	m.mu.Unlock()
 	m.mark(names)
 	return next
 }
 
-// mark makes the named features stale. A name that is no pattern and yet reads
-// like one may be of any feature.
+// Pending are the names that are to be marked once more.
+func (m *Marks) Pending() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Collect(maps.Keys(m.byName))
+}
+
+// Missed says that uploads of the named features finished at a time that is not
+// known: what is held of them is not served again, not even where stale values
+// are allowed, since nobody knows for how long that would be.
+func (m *Marks) Missed(names ...string) {
+	m.act(names, func(cover *feature.Cover) { m.memory.Forget(cover, 0) })
+	m.Changed(names...)
+}
+
+// mark makes the named features stale.
 func (m *Marks) mark(names []string) {
+	m.act(names, func(cover *feature.Cover) { m.memory.Mark(cover) })
+}
+
+// act does something to the named features. A name that is no pattern and yet
+// reads like one may be of any feature.
+func (m *Marks) act(names []string, do func(*feature.Cover)) {
 	if len(names) == 0 {
 		return
 	}
 	cover, err := feature.NewCover(names, m.names)
 	if err == nil {
-		m.memory.Mark(cover)
+		do(cover)
 		return
 	}
 	if len(names) == 1 {
-		m.log.Warn("a marker names no feature: all that the source covers is taken for uploaded", "marker", names[0], "error", err)
-		m.memory.Mark(m.whole)
+		m.warn(names[0], err)
+		do(m.whole)
 		return
 	}
 	for _, name := range names {
-		m.mark([]string{name})
+		m.act([]string{name}, do)
 	}
+}
+
+// warn says that a name cannot be read. Whoever writes it may do so often.
+func (m *Marks) warn(name string, err error) {
+	m.warned.Lock()
+	defer m.warned.Unlock()
+	now := time.Now()
+	if !m.warned.at.IsZero() && now.Sub(m.warned.at) < warnInterval {
+		m.warned.quiet++
+		return
+	}
+	m.log.Warn("a marker names no feature: all that the source covers is taken for uploaded",
+		"marker", name, "error", err, "not_logged", m.warned.quiet)
+	m.warned.at, m.warned.quiet = now, 0
 }

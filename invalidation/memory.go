@@ -36,6 +36,9 @@ type Memory interface {
 type Suspension interface {
 	// Resume ends it, and forgets what it covers.
 	Resume(settle time.Duration)
+	// Lift ends it, and keeps what is held: nothing was missed. No fetch of what
+	// it covers that begins until hold from now is kept.
+	Lift(hold time.Duration)
 }
 
 // Value is a feature's new value.

@@ -94,6 +94,13 @@ func (s *suspended) Resume(time.Duration) {
 	s.memory.suspended--
 }
 
+func (s *suspended) Lift(hold time.Duration) {
+	s.memory.note("lift %s hold=%s", items(s.cover), hold)
+	s.memory.mu.Lock()
+	defer s.memory.mu.Unlock()
+	s.memory.suspended--
+}
+
 func coverOf(t testing.TB, names ...string) *feature.Cover {
 	t.Helper()
 	c, err := feature.NewCover(names, nil)

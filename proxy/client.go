@@ -12,6 +12,7 @@ import (
 	"github.com/fsproxy/fsproxy/cluster"
 	"github.com/fsproxy/fsproxy/proxy/session"
 	"github.com/fsproxy/fsproxy/resp"
+	"github.com/fsproxy/fsproxy/rollout"
 	"github.com/fsproxy/fsproxy/wire"
 )
 
@@ -86,9 +87,17 @@ type client struct {
 	// direct: bypass found no reason why reads should not be answered from the
 	// cache. Everything but a read, and a read past the cache, sets it anew.
 	direct bool
-	// off is the server's, as it was when the read at hand began.
-	off  bool
-	pipe *tunnel // not nil: everything goes there as it is
+	// rules are those in force, as of when the read at hand began. off: they
+	// forward every read. ruled: reads must ask them.
+	rules *rollout.Rules
+	off   bool
+	ruled bool
+	pipe  *tunnel // not nil: everything goes there as it is
+	// view is the listener's, and form what follows from it for the version that
+	// the client speaks. generation is that of what known has.
+	view       View
+	form       cache.View
+	generation uint64
 	// subscribed is where a client that speaks version 2 has subscriptions: it
 	// may ask for nothing else meanwhile.
 	subscribed *tunnel
@@ -204,9 +213,11 @@ func (c *client) handle() error {
 	}
 	before := c.counts.hits()
 	c.now = c.server.clock.Now()
-	if off := c.server.off.Load(); off != c.off {
-		c.off = off
-		c.direct = c.bypass() == bypassNot
+	if rules := c.server.rollout.Rules(); rules != c.rules {
+		c.heed(rules)
+	}
+	if c.view.Decoded {
+		c.keepUp()
 	}
 	c.session.Note(nil, c.server.clock.Time(c.now))
 	handled, err := c.requests()
@@ -284,6 +295,9 @@ func (c *client) request(b []byte) (int, error) {
 		err = c.dispatch(args, b[:n])
 		c.parser.Stranger(!c.session.Authenticated())
 		c.direct = c.bypass() == bypassNot
+		if c.view.Doubles {
+			c.take(c.view)
+		}
 	}
 	return n, err
 }

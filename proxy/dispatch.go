@@ -38,6 +38,8 @@ func (c *client) dispatch(args [][]byte, raw []byte) error {
 		c.txn.broken = c.txn.open
 		c.refuse(c.session.Owed(), errNotInTransaction(cmd))
 		return nil
+	case readsByName(cmd):
+		return c.featuresRead(cmd, args)
 	case c.opaque != nil && leaves(cmd, args):
 		return c.answer(cmd, args, raw)
 	case cmd.Name == "client|reply":
@@ -338,6 +340,9 @@ func (c *client) nodeOf(keys [][]byte) (string, error) {
 
 // pass hands a request to a tunnel, in order with the reads of this connection.
 func (c *client) pass(t *tunnel, p passing, raw []byte) error {
+	if c.view.Decoded {
+		c.shapes(&p, raw)
+	}
 	if err := c.place(&p); err != nil {
 		return err
 	}

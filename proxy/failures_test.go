@@ -23,7 +23,7 @@ var badReplies = []struct{ name, reply, then string }{
 	{"integers", "*2\r\n:1\r\n:2\r\n", "length"},
 }
 
-// A fetch that fails is answered with an error, never with nil, and never kept.
+// H21: a fetch that fails is answered with an error, never with nil, and never kept.
 func TestBadReplyIsAnErrorAndNotKept(t *testing.T) {
 	for _, c := range badReplies {
 		t.Run(c.name, func(t *testing.T) {
@@ -44,7 +44,7 @@ func TestBadReplyIsAnErrorAndNotKept(t *testing.T) {
 	}
 }
 
-// A hit in part whose rest fails is an error as a whole, and costs nothing of
+// H20: a hit in part whose rest fails is an error as a whole, and costs nothing of
 // what was known.
 func TestPartialHitWhoseRestFailsIsAnError(t *testing.T) {
 	store := newFakeStore(t)

@@ -19,7 +19,15 @@ func (c *client) read(entity []byte, p *cache.Projection, single bool, raw []byt
 			return c.readPast(why, entity, p.Len(), single, raw)
 		}
 	}
+	if c.ruled {
+		if done, err := c.obey(entity, p, single, raw); done {
+			return err
+		}
+	}
 	found := c.server.cache.Lookup(entity, p, c.now)
+	if !found.Complete && c.view.Decoded {
+		found = c.decodeHeld(entity, p, found)
+	}
 	stale := 0
 	if !found.Complete {
 		var ok bool
@@ -61,7 +69,7 @@ func (c *client) readNew(args [][]byte, single bool, raw []byte) error {
 		return c.readPast(why, entity, len(fields), single, raw)
 	}
 	c.wire = canonical(c.wire[:0], fields)
-	p := c.server.cache.Projection(c.wire, fields)
+	p := c.server.cache.ProjectionIn(c.form, c.wire, fields)
 	if p == nil {
 		return c.readPast(bypassBound, entity, len(fields), single, raw)
 	}
@@ -89,7 +97,7 @@ type bypassReason uint8
 
 const (
 	bypassNot         bypassReason = iota
-	bypassMode                     // mode is off
+	bypassMode                     // mode is off, of the process or of a rule
 	bypassTransaction              // within MULTI or after WATCH
 	bypassWrite                    // a write of this connection was not answered yet
 	bypassDatabase                 // a database other than 0 is selected
@@ -101,10 +109,11 @@ const (
 	bypassMissing                  // within a MULTI of reads alone, of which not all was there
 	bypassCanned                   // this server answers canned bytes: see ServeCanned
 	bypassSubscribed               // version 2, and subscribed: the store refuses it
+	bypassDryRun                   // the store answers, and memory is compared aside
 	bypassReasons
 )
 
-var bypassNames = [bypassReasons]string{"", "mode_off", "transaction", "write_in_flight", "database", "client_reply", "interning_bound", "unknown_state", "user", "", "transaction_miss", "subscribed"}
+var bypassNames = [bypassReasons]string{"", "mode_off", "transaction", "write_in_flight", "database", "client_reply", "interning_bound", "unknown_state", "user", "", "transaction_miss", "", "subscribed", "dry_run"}
 
 // bypass tells whether reads of this connection must not be answered from the
 // cache now.
@@ -147,13 +156,4 @@ func appendFetch(b, entity []byte, p *cache.Projection, missing []int32) []byte 
 		b = append(b, p.Fields[i].Wire()...)
 	}
 	return b
-}
-
-// appendFetched appends element, in wire form as a fetcher gave it, as version
-// v has it.
-func appendFetched(b, element []byte, v resp.Version) []byte {
-	if resp.IsNil(element) {
-		return resp.AppendNil(b, v)
-	}
-	return append(b, element...)
 }

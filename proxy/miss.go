@@ -7,6 +7,7 @@ import (
 	"github.com/fsproxy/fsproxy/cache"
 	"github.com/fsproxy/fsproxy/cluster"
 	"github.com/fsproxy/fsproxy/resp"
+	"github.com/fsproxy/fsproxy/rollout"
 )
 
 // miss is a read that waits for some or all of its values. It is in the hands
@@ -19,10 +20,15 @@ type miss struct {
 	projection *cache.Projection
 	found      cache.Found // what was in the cache when the request came
 	missing    []int32     // positions to fetch
+	stale      int         // of them, that are held and no longer fresh
 	version    resp.Version
 	single     bool // HGET
 	began      time.Time
+	dryRun     bool          // nothing was looked for in memory: the store answers, whatever it says
+	beside     *rollout.Read // what to compare its answer with; nil: nothing
 
+	forms   cache.Forms // of what was fetched, where the client wants it decoded
+	shaper  shaper      // not nil: makes of the reply what the client gets
 	request []byte
 	ends    []int
 	out     []byte
@@ -32,20 +38,30 @@ var misses = sync.Pool{New: func() any { return new(miss) }}
 
 // miss takes a place in line for the reply and has what is missing fetched.
 func (c *client) miss(entity []byte, p *cache.Projection, single bool, found cache.Found) error {
+	m, err := c.newMiss(entity, p, single, found)
+	if err != nil {
+		return err
+	}
+	c.counts.miss(single, m.countFound(), len(m.missing), m.stale)
+	c.server.cache.NoteServed(&m.found, c.now)
+	return c.awaitMiss(m)
+}
+
+// newMiss waits until there is room for another reply.
+func (c *client) newMiss(entity []byte, p *cache.Projection, single bool, found cache.Found) (*miss, error) {
 	if c.replies.count() >= c.server.tuned.Load().MaxInFlight {
 		if c.looping {
-			return errMayWait
+			return nil, errMayWait
 		}
 		if err := c.waitBelow(c.server.tuned.Load().MaxInFlight); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	m := misses.Get().(*miss)
 	m.client, m.projection, m.single, m.found = c, p, single, found
 	m.version, m.began = c.session.Proto, time.Now()
 	m.entity = append(m.entity[:0], entity...)
-	var stale int
-	m.missing, stale = found.Missing(m.missing[:0], p, c.now)
+	m.missing, m.stale = found.Missing(m.missing[:0], p, c.now)
 	m.request = appendFetch(m.request[:0], m.entity, p, m.missing)
 	m.fetch = cluster.Fetch{
 		Slot:    cluster.Slot(m.entity),
@@ -54,17 +70,21 @@ func (c *client) miss(entity []byte, p *cache.Projection, single bool, found cac
 		Began:   int64(c.now),
 		After:   int64(c.server.cache.InvalidatedAt(m.entity, p, m.missing, c.now)),
 	}
+	return m, nil
+}
+
+// awaitMiss takes a place in line for the reply.
+func (c *client) awaitMiss(m *miss) error {
 	slot, err := c.replies.reserve(c.reply)
 	c.reply = c.reply[:0]
 	if err != nil {
+		m.beside.Answered(nil, "")
 		return err
 	}
 	m.slot = slot
 	c.fetching.Add(1)
 	c.fetches = append(c.fetches, &m.fetch)
-	c.counts.miss(single, m.countFound(), len(m.missing), stale)
-	p.CountMiss(m.missing)
-	c.server.cache.NoteServed(&m.found, c.now)
+	m.projection.CountMiss(m.missing)
 	return nil
 }
 
@@ -90,7 +110,7 @@ func (m *miss) Done(reply []byte, joined bool, err error) cluster.Flusher {
 	s := c.server
 	var ok, rescued bool
 	m.ends, ok = resp.BulkArray(reply, len(m.missing), m.ends[:0])
-	if failed(reply, ok, err) {
+	if !m.dryRun && failed(reply, ok, err) {
 		m.out, rescued = m.answerStale(m.out[:0])
 	}
 	switch {
@@ -98,12 +118,18 @@ func (m *miss) Done(reply []byte, joined bool, err error) cluster.Flusher {
 	case err != nil:
 		m.out = resp.AppendError(m.out[:0], "ERR fsproxy: "+err.Error())
 	case ok:
-		m.out = m.answer(m.out[:0], reply)
-		if !joined {
-			s.cache.Fill(m.entity, &cache.Fetched{
-				Projection: m.projection, Positions: m.missing,
-				Frame: reply, Ends: m.ends, Began: cache.Tick(m.fetch.Began),
-			}, m.version)
+		fetched := cache.Fetched{
+			Projection: m.projection, Positions: m.missing,
+			Frame: reply, Ends: m.ends, Began: cache.Tick(m.fetch.Began),
+		}
+		if m.projection.View.Decoded {
+			fetched.Derive(&m.forms)
+		}
+		if !c.replies.ended() { // thousands may wait when a client is given up
+			m.out = m.answer(m.out[:0], &fetched)
+		}
+		if !joined && !m.dryRun {
+			s.cache.Fill(m.entity, &fetched, m.version)
 		}
 	case reply[0] == '-':
 		m.out = append(m.out[:0], reply...) // WRONGTYPE and the like: the client's to see
@@ -113,19 +139,30 @@ func (m *miss) Done(reply []byte, joined bool, err error) cluster.Flusher {
 	if !ok && !rescued {
 		s.fetchErrors.Add(1)
 	}
-	if m.found.Any() {
+	switch {
+	case m.dryRun:
+	case m.found.Any():
 		s.latency.mixed.Observe(time.Since(m.began).Seconds())
-	} else {
+	default:
 		s.latency.miss.Observe(time.Since(m.began).Seconds())
+	}
+	if m.shaper != nil {
+		m.out = m.shaper.shape(m.out)
 	}
 	c.replies.complete(m.slot, m.out)
 	c.fetching.Add(-1)
+	if m.dryRun {
+		m.compare(reply, ok)
+	}
+	if ok && !joined {
+		s.rollout.Shadow(m.entity, m.projection, m.missing, reply, m.fetch.From())
+	}
 	m.release()
 	return c.replies
 }
 
 // answer appends the whole reply: what was found, and what was fetched.
-func (m *miss) answer(out, frame []byte) []byte {
+func (m *miss) answer(out []byte, fetched *cache.Fetched) []byte {
 	p := m.projection
 	if !m.single {
 		out = append(out, p.Header...)
@@ -133,7 +170,7 @@ func (m *miss) answer(out, frame []byte) []byte {
 	next := 0
 	for i := range p.Len() {
 		if next < len(m.missing) && int(m.missing[next]) == i {
-			out = appendFetched(out, frame[m.ends[next]:m.ends[next+1]], m.version)
+			out = fetched.AppendValue(out, next, m.version)
 			next++
 			continue
 		}
@@ -150,6 +187,7 @@ func (m *miss) release() {
 		return
 	}
 	*m = miss{
+		forms:  m.forms,
 		entity: m.entity[:0], missing: m.missing[:0], request: m.request[:0],
 		ends: m.ends[:0], out: m.out[:0],
 	}

@@ -85,12 +85,15 @@ func (r *replies) reserve(before []byte) (*slot, error) {
 }
 
 // complete sets the reply of s, which may be empty, and keeps nothing of it.
-// It is sent at the next Flush.
+// It is sent at the next Flush. Once the connection has ended nobody wants it.
 func (r *replies) complete(s *slot, reply []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s.reply = append(s.reply, reply...)
 	s.done = true
+	if r.err != nil {
+		return
+	}
+	s.reply = append(s.reply, reply...)
 	_ = r.hold(len(reply))
 }
 
@@ -153,6 +156,13 @@ func (r *replies) fail(err error) error {
 	}
 	r.room.Broadcast()
 	return r.err
+}
+
+// ended tells whether nothing more is sent.
+func (r *replies) ended() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.err != nil
 }
 
 // count is how many replies are pending.

@@ -17,24 +17,30 @@ import (
 
 	"github.com/fsproxy/fsproxy/cache"
 	"github.com/fsproxy/fsproxy/cluster"
+	"github.com/fsproxy/fsproxy/config"
+	"github.com/fsproxy/fsproxy/feature"
 	"github.com/fsproxy/fsproxy/proxy/session"
 	"github.com/fsproxy/fsproxy/resp"
+	"github.com/fsproxy/fsproxy/rollout"
 	"github.com/fsproxy/fsproxy/wire"
 )
 
 // Config says how clients are served.
 type Config struct {
 	Limits         resp.Limits
-	MaxClients     int           // connections at once
-	MaxOutputBytes int           // that may wait for a client that does not read
-	MaxInFlight    int           // replies a connection may be owed before its reader waits
-	FetchTimeout   time.Duration // of the upstream: how long a reply may be owed
-	WriteSettle    time.Duration // see cache.Invalidate
-	DrainTimeout   time.Duration // for what is in flight when the process is to stop
-	Off            bool          // every read is forwarded; SetOff changes it
-	Announce       string        // where cluster clients are told to find the proxy; "": where they did
-	TunnelIdle     time.Duration // how long a tunnel without state may go unused
-	Auth           Auth          // who may connect
+	MaxClients     int              // connections at once
+	MaxOutputBytes int              // that may wait for a client that does not read
+	MaxInFlight    int              // replies a connection may be owed before its reader waits
+	FetchTimeout   time.Duration    // of the upstream: how long a reply may be owed
+	WriteSettle    time.Duration    // see cache.Invalidate
+	ServeOn        time.Duration    // how long open connections are served when the process is to stop
+	DrainTimeout   time.Duration    // after that, for what is in flight
+	Rollout        *rollout.Rollout // which reads are answered from memory; nil: all
+	Announce       string           // where cluster clients are told to find the proxy; "": where they did
+	TunnelIdle     time.Duration    // how long a tunnel without state may go unused
+	Auth           Auth             // who may connect
+	// Catalogue is the one in force, for reads by name; nil: there is none.
+	Catalogue func() *feature.Catalogue
 	Log            *slog.Logger
 }
 
@@ -48,13 +54,14 @@ type Server struct {
 	sessions *session.Server
 	latency  Latency
 	verdicts *verdicts
+	rollout  *rollout.Rollout
 	canned   []byte // what every read is answered with; nil: as it should be
 
 	// tuned is cfg with what Tune has changed of it since.
 	tuned atomic.Pointer[Config]
 
-	draining  atomic.Bool
-	off       atomic.Bool    // every read is forwarded
+	closing   atomic.Bool    // nobody new is let in
+	draining  atomic.Bool    // connections end as soon as they are owed nothing
 	listeners sync.WaitGroup // their goroutines
 	serving   sync.WaitGroup // the clients
 	polling   sync.WaitGroup // the polls' goroutines
@@ -77,7 +84,9 @@ func New(cfg Config, c *cache.Cache, up *cluster.Upstream, clock *cache.Clock) *
 		clients: make(map[*client]struct{}),
 		latency: newLatency(), verdicts: newVerdicts(),
 	}
-	s.off.Store(cfg.Off)
+	if s.rollout = cfg.Rollout; s.rollout == nil {
+		s.rollout = rollout.Fixed(config.ModeLive)
+	}
 	s.tuned.Store(&cfg)
 	s.sessions = session.NewServer(session.Config{
 		KeySlot:    cluster.Slot,
@@ -92,16 +101,13 @@ func New(cfg Config, c *cache.Cache, up *cluster.Upstream, clock *cache.Clock) *
 	return s
 }
 
-// SetOff says whether every read is forwarded. Connections stay as they are, and
-// heed it from the next that they read.
-func (s *Server) SetOff(off bool) { s.off.Store(off) }
-
 // Tune takes over from cfg what may change while clients are connected: limits
 // on requests and output for connections to come, the others for all.
 func (s *Server) Tune(cfg Config) {
 	tuned := s.cfg
 	tuned.Limits, tuned.MaxClients, tuned.MaxOutputBytes, tuned.MaxInFlight = cfg.Limits, cfg.MaxClients, cfg.MaxOutputBytes, cfg.MaxInFlight
-	tuned.WriteSettle, tuned.DrainTimeout, tuned.TunnelIdle = cfg.WriteSettle, cfg.DrainTimeout, cfg.TunnelIdle
+	tuned.WriteSettle, tuned.TunnelIdle = cfg.WriteSettle, cfg.TunnelIdle
+	tuned.ServeOn, tuned.DrainTimeout = cfg.ServeOn, cfg.DrainTimeout
 	s.tuned.Store(&tuned)
 }
 
@@ -143,9 +149,10 @@ func Listen(address string) (net.Listener, error) {
 	return l, nil
 }
 
-// Serve accepts clients on listeners until ctx ends, then finishes what is in
-// flight within the drain timeout. It returns when every connection has ended,
-// and closes the listeners.
+// Serve accepts clients on listeners until ctx ends. Connections that are open
+// then are served for Config.ServeOn, or until none is left, and what is in flight
+// after that is finished within the drain timeout. It returns when every
+// connection has ended, and closes the listeners.
 func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	s.startPolls()
 	defer s.stopPolls()
@@ -162,11 +169,12 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	case <-ctx.Done():
 	case err = <-failed:
 	}
-	s.draining.Store(true)
+	s.closing.Store(true)
 	for _, l := range listeners {
 		_ = l.Close()
 	}
 	s.listeners.Wait()
+	s.serveOn()
 	s.drain()
 	return err
 }
@@ -208,24 +216,25 @@ func (s *Server) accept(l net.Listener) error {
 	for {
 		nc, err := l.Accept()
 		if err != nil {
-			if s.draining.Load() || errors.Is(err, net.ErrClosed) {
+			if s.closing.Load() || errors.Is(err, net.ErrClosed) {
 				return nil
 			}
 			s.log.Warn("cannot accept a client", "listener", l.Addr().String(), "error", err)
 			time.Sleep(acceptPause)
 			continue
 		}
-		s.admit(nc)
+		s.admit(nc, viewOf(l))
 	}
 }
 
 // admit starts serving a connection, or refuses it in Redis' words.
-func (s *Server) admit(nc net.Conn) {
+func (s *Server) admit(nc net.Conn, view View) {
 	s.mu.Lock()
 	full := len(s.clients) >= s.tuned.Load().MaxClients
 	var c *client
-	if !full && !s.draining.Load() {
+	if !full && !s.closing.Load() {
 		c = s.newClient(nc)
+		c.take(view)
 		s.clients[c] = struct{}{}
 		s.serving.Add(1)
 	}
@@ -272,8 +281,7 @@ func (s *Server) newClient(nc net.Conn) *client {
 	c.replies = newReplies(c.out, s.tuned.Load().MaxOutputBytes)
 	c.session = s.sessions.Open(c.remote, local, c.out.Abort)
 	c.parser.Stranger(!c.session.Authenticated())
-	c.off = s.off.Load()
-	c.direct = c.bypass() == bypassNot
+	c.heed(s.rollout.Rules())
 	return c
 }
 
@@ -318,9 +326,26 @@ func (s *Server) leave(c *client) {
 	s.serving.Done()
 }
 
+// serveOn waits until no connection is left, or for Config.ServeOn: a sidecar is
+// often told to stop before its application is.
+func (s *Server) serveOn() {
+	none := make(chan struct{})
+	go func() {
+		s.serving.Wait() // nobody new is let in, and drain ends those who stay
+		close(none)
+	}()
+	late := time.NewTimer(s.tuned.Load().ServeOn)
+	defer late.Stop()
+	select {
+	case <-none:
+	case <-late.C:
+	}
+}
+
 // drain ends the connections: each as soon as it is owed nothing, all at the
 // drain timeout.
 func (s *Server) drain() {
+	s.draining.Store(true)
 	s.each((*client).stopReading)
 	late := time.AfterFunc(s.tuned.Load().DrainTimeout, func() {
 		s.each(func(c *client) {

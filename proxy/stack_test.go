@@ -11,6 +11,7 @@ import (
 	"github.com/fsproxy/fsproxy/cluster"
 	"github.com/fsproxy/fsproxy/proxy"
 	"github.com/fsproxy/fsproxy/resp"
+	"github.com/fsproxy/fsproxy/rollout"
 )
 
 // patience is how long a test waits for what has to happen before it says that
@@ -35,6 +36,8 @@ type setup struct {
 	cluster  cluster.Config
 	listener net.Listener
 	awaits   bool // that the store is found
+	// rollout makes what decides over reads; nil: all are answered from memory.
+	rollout func(held *cache.Cache, clock *cache.Clock, up *cluster.Upstream) *rollout.Rollout
 }
 
 // newStack starts a proxy in front of the store at addr. It ends with the test.
@@ -70,6 +73,9 @@ func newStack(t *testing.T, addr string, change ...func(*setup)) *stack {
 		t.Fatal(err)
 	}
 	st := &stack{t: t, cache: held, up: cluster.NewUpstream(s.cluster), cancel: cancel, served: make(chan error, 1)}
+	if s.rollout != nil {
+		s.proxy.Rollout = s.rollout(st.cache, clock, st.up)
+	}
 	st.server = proxy.New(s.proxy, st.cache, st.up, clock)
 	if s.listener == nil {
 		s.listener = listen(t)

@@ -22,6 +22,10 @@ type transaction struct {
 	heldBytes int  // that their requests have
 	crossed   bool // reads that were held belong to several nodes
 
+	// queue has what becomes of the answers, where the client wants them decoded;
+	// nil: it wants them as they are.
+	queue *queue
+
 	writes []string // keys that EXEC will write
 	whole  bool     // it may write any key
 }
@@ -157,6 +161,7 @@ func (c *client) endTransaction(cmd *command.Command, args [][]byte, raw []byte)
 	p := passing{owed: c.session.Owed(), pinned: true}
 	if exec {
 		p.write, p.keys, p.whole = true, txn.writes, txn.whole
+		p.queue, p.exec = txn.queue, true
 	}
 	c.txn = transaction{}
 	return c.pass(txn.tunnel, p, raw)
@@ -175,9 +180,9 @@ func (c *client) transactOpaque(cmd *command.Command, args [][]byte, raw []byte)
 		return c.forward(cmd, args, raw)
 	}
 	owed := c.session.Owed()
-	p := passing{owed: owed, write: true, keys: txn.writes, whole: txn.whole}
+	p := passing{owed: owed, write: true, keys: txn.writes, whole: txn.whole, queue: txn.queue, exec: true}
 	broken := txn.broken
-	txn.open, txn.broken, txn.writes, txn.whole = false, false, nil, false
+	txn.open, txn.broken, txn.writes, txn.whole, txn.queue = false, false, nil, false, nil
 	t, err := c.tunnelFor(nil)
 	if err != nil {
 		return c.cannotForward(owed, err)

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"sync/atomic"
 
 	"github.com/tidwall/redcon"
 
@@ -57,7 +58,7 @@ func (c *client) holdNew(args [][]byte, single bool) bool {
 		return false
 	}
 	c.wire = canonical(c.wire[:0], args[2:])
-	p := c.server.cache.Projection(c.wire, args[2:])
+	p := c.server.cache.ProjectionIn(c.form, c.wire, args[2:])
 	if p == nil {
 		return false
 	}
@@ -145,16 +146,21 @@ func (c *client) execHeld(reads []heldRead, raw []byte) error {
 	}
 	// The tick comes before the first byte: what the store reads at EXEC is not
 	// older.
-	filling := &filling{cache: c.server.cache, reads: reads, began: c.now, version: c.session.Proto}
+	filling := &filling{cache: c.server.cache, reads: reads, began: c.now, version: c.session.Proto, from: t.addr}
 	if err := c.tellOf(t, reads, bypassMissing); err != nil {
 		return err
 	}
-	return c.pass(t, passing{owed: owed, pinned: true, filling: filling}, raw)
+	filling.beside = c.consultHeld(reads)
+	err = c.pass(t, passing{owed: owed, pinned: true, filling: filling, queue: c.queueOf(reads), exec: true}, raw)
+	if err != nil {
+		filling.abandon()
+	}
+	return err
 }
 
 // answerHeld answers reads from the cache, if all they ask is there at once.
 func (c *client) answerHeld(reads []heldRead) bool {
-	if c.bypass() != bypassNot {
+	if c.bypass() != bypassNot || !c.allLive(reads) {
 		return false
 	}
 	found := make([]cache.Found, len(reads))
@@ -189,6 +195,9 @@ type filling struct {
 	reads   []heldRead
 	began   cache.Tick // before the transaction was sent
 	version resp.Version
+	from    string // the node that answers
+	beside  []beside
+	settled atomic.Bool // beside was told
 }
 
 // take fills the cache with what a reply to EXEC holds, and keeps nothing of it.
@@ -196,6 +205,10 @@ type filling struct {
 func (f *filling) take(frame []byte) {
 	elements, ok := resp.Elements(frame, nil)
 	if !ok || len(elements) != len(f.reads)+1 {
+		f.abandon()
+		return
+	}
+	if f.settled.Swap(true) {
 		return
 	}
 	for i, r := range f.reads {
@@ -208,7 +221,7 @@ func (f *filling) take(frame []byte) {
 		} else {
 			fetched.Ends, ok = resp.BulkArray(fetched.Frame, n, nil)
 		}
-		if !ok {
+		if f.aside(i, fetched.Frame, ok) || !ok {
 			continue
 		}
 		for k := range n {

@@ -57,6 +57,9 @@ type passing struct {
 	join    *join    // not nil: it is a part of a request
 	part    int      // which one
 	filling *filling // not nil: its reply fills the cache
+	shaper  shaper   // not nil: makes of its reply what the client gets
+	queue   *queue   // not nil: that of the transaction it belongs to
+	exec    bool     // it is that transaction's EXEC
 }
 
 // maxHops bounds how often a request is sent on to where MOVED or ASK points.
@@ -347,8 +350,14 @@ func (c *client) answered(p passing, frame []byte) {
 	if p.blocks {
 		c.blocking.Add(-1)
 	}
+	if p.queue != nil {
+		frame = p.queue.answered(p, frame)
+	}
 	if !p.owed {
 		frame = nil
+	}
+	if p.shaper != nil && frame != nil {
+		frame = p.shaper.shape(frame)
 	}
 	if p.slot != nil {
 		c.replies.complete(p.slot, frame)

@@ -76,19 +76,25 @@ type Source struct {
 	Invalidations map[string]uint64 `json:"invalidations"`
 }
 
-// Difference is an answer from memory that was not what the store said.
+// Difference is an answer from memory that was not what the store said, or one of
+// the store's that was not what a second store said.
 type Difference struct {
 	Time       time.Time `json:"time"`
 	Entity     string    `json:"entity"`
 	Feature    string    `json:"feature"`
 	Name       string    `json:"name,omitempty"` // of the feature, where a catalogue knows it
-	Class      string    `json:"class"`          // stale, noise, spelling, wrong
+	Class      string    `json:"class"`          // stale_within_promise, replica_noise, spelling, wrong
 	AgeSeconds float64   `json:"age_seconds"`    // of the cached value
 	Source     string    `json:"source,omitempty"`
 	CachedHash string    `json:"cached_hash"`
 	StoredHash string    `json:"stored_hash"`
 	Cached     string    `json:"cached,omitempty"` // the values, if that is switched on
 	Stored     string    `json:"stored,omitempty"`
+
+	Kind          string  `json:"kind"`              // dry_run, verify, or shadow: a second store's answer in the place of memory's
+	Times         int     `json:"times"`             // that the same value was compared meanwhile
+	LastedSeconds float64 `json:"lasted_seconds"`    // after that it was judged
+	Fetcher       string  `json:"fetcher,omitempty"` // that gave the store's value
 }
 
 // Rule says what is done with the reads that it names. The first that matches a

@@ -36,7 +36,7 @@ type client struct {
 	server *Server
 	conn   net.Conn
 	parser *resp.Parser
-	hash   uint32 // of its address
+	who    identity
 	id     int64
 
 	version       resp.Version
@@ -52,7 +52,7 @@ func newClient(ctx context.Context, s *Server, conn net.Conn) *client {
 	return &client{
 		ctx: ctx, server: s, conn: conn,
 		parser:        resp.NewParser(s.config.Limits),
-		hash:          addressHash(conn.RemoteAddr()),
+		who:           identify(conn.RemoteAddr(), ""),
 		id:            s.ids.Add(1),
 		version:       resp.V2,
 		authenticated: s.config.Password == "",
@@ -60,7 +60,13 @@ func newClient(ctx context.Context, s *Server, conn net.Conn) *client {
 }
 
 // view is what this client is told, as of now.
-func (c *client) view() *view { return c.server.views.Load().of(c.hash) }
+func (c *client) view() *view { return c.server.views.Load().of(c.who) }
+
+// setClientName is what the client calls itself from now on.
+func (c *client) setClientName(name string) {
+	c.name = name
+	c.who = identify(c.conn.RemoteAddr(), name)
+}
 
 // serve reads and answers until the client leaves or the server stops.
 func (c *client) serve() {

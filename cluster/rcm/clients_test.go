@@ -3,35 +3,41 @@ package rcm
 import (
 	"context"
 	"fmt"
+	"net"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/alicebob/miniredis/v2/server"
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
 	"github.com/redis/rueidis"
 
 	"github.com/fsproxy/fsproxy/cluster"
 )
 
-// fleet is two shards of two plain servers, each holding its shard's entities
+// miniFleet is two shards of two plain servers, each holding its shard's entities
 // alone, behind an RCM.
-type fleet struct {
+type miniFleet struct {
 	rcm      string
 	topology *cluster.Topology
 	members  map[string]*miniredis.Miniredis
 	entities []string
 }
 
-func startFleet(t *testing.T) *fleet {
+func startFleet(t *testing.T) *miniFleet { return startFleetOf(t, 2, 0) }
+
+// startFleetOf starts so many nodes a shard, of which clients are told a subset.
+func startFleetOf(t *testing.T, nodes, subset int) *miniFleet {
 	t.Helper()
-	f := &fleet{members: make(map[string]*miniredis.Miniredis)}
+	f := &miniFleet{members: make(map[string]*miniredis.Miniredis)}
 	var shards []cluster.Assignment
 	for _, r := range []cluster.SlotRange{{First: 0, Last: 8191}, {First: 8192, Last: 16383}} {
 		a := cluster.Assignment{Slots: []cluster.SlotRange{r}}
-		for range 2 {
+		for range nodes {
 			m := miniredis.RunT(t)
 			// A plain server is part of no cluster.
 			m.Server().SetPreHook(func(c *server.Peer, name string, _ ...string) bool {
@@ -56,7 +62,7 @@ func startFleet(t *testing.T) *fleet {
 			f.members[address].HSet(entity, "f", "value of "+entity)
 		}
 	}
-	_, f.rcm = start(t, Config{Topology: f.topology})
+	_, f.rcm = start(t, Config{Topology: f.topology, Subset: subset})
 	return f
 }
 
@@ -175,5 +181,99 @@ func TestDiscoveryRecognisesTheRCM(t *testing.T) {
 			}
 		}
 		d.Close()
+	}
+}
+
+// reads counts the HMGETs that each member is asked.
+func (f *miniFleet) reads() (counts map[string]int, mu *sync.Mutex) {
+	counts, mu = make(map[string]int), new(sync.Mutex)
+	for address, m := range f.members {
+		m.Server().SetPreHook(func(c *server.Peer, name string, _ ...string) bool {
+			switch name {
+			case "HMGET":
+				mu.Lock()
+				counts[address]++
+				mu.Unlock()
+			case "CLUSTER", "READONLY":
+				c.WriteError("ERR This instance has cluster support disabled")
+				return true
+			}
+			return false
+		})
+	}
+	return counts, mu
+}
+
+// Clients of other libraries that know nothing of subsets read from theirs
+// alone, and together from all of the fleet.
+func TestRealClientsKeepToTheirSubsets(t *testing.T) {
+	const nodes, subset, clients = 6, 2, 40
+	f := startFleetOf(t, nodes, subset)
+	counts, mu := f.reads()
+	everybody := make(map[string]bool)
+	for i := range clients {
+		name := fmt.Sprintf("fsproxy:pod-%d", i)
+		var read func(entity string) error
+		var done func()
+		if i%2 == 0 {
+			client := redis.NewClusterClient(&redis.ClusterOptions{
+				Addrs: []string{f.rcm}, ClientName: name,
+				// These leave goroutines behind.
+				MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+			})
+			read = func(entity string) error { return client.HMGet(t.Context(), entity, "f").Err() }
+			done = func() { _ = client.Close() }
+		} else {
+			client, err := rueidis.NewClient(rueidis.ClientOption{
+				InitAddress: []string{f.rcm}, ClientName: name, DisableCache: true,
+				SendToReplicas: func(rueidis.Completed) bool { return i%4 == 1 },
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			read = func(entity string) error {
+				return client.Do(t.Context(), client.B().Hmget().Key(entity).Field("f").Build()).Error()
+			}
+			done = client.Close
+		}
+		for _, entity := range f.entities {
+			if err := read(entity); err != nil {
+				t.Fatalf("client %d: %v", i, err)
+			}
+		}
+		done()
+		mu.Lock()
+		if len(counts) > 2*subset {
+			t.Errorf("client %d read from %d nodes; it was told %d of each of two shards", i, len(counts), subset)
+		}
+		for address := range counts {
+			everybody[address] = true
+		}
+		clear(counts)
+		mu.Unlock()
+	}
+	if len(everybody) != 2*nodes {
+		t.Errorf("%d of %d nodes were read from", len(everybody), 2*nodes)
+	}
+}
+
+// fsproxy's own discovery tells who it is and where, and learns of zones.
+func TestDiscoveryAnnouncesItself(t *testing.T) {
+	s, address := start(t, Config{Topology: fleetOf(t, 300, 1), Subset: 3})
+	d := cluster.NewDiscovery(cluster.DiscoveryConfig{Addresses: []string{address}, ClientID: "pod 7@host", Zone: "b", Zones: true})
+	defer d.Close()
+	topology, err := d.Discover(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := s.views.Load().of(identify(&net.TCPAddr{}, "fsproxy:pod_7_host@b"))
+	got := topology.Shards[0].Nodes
+	if len(got) != 3 {
+		t.Fatalf("%d nodes of a subset of three", len(got))
+	}
+	for i, n := range want.shards[0].nodes {
+		if got[i] != net.JoinHostPort(n.host, "6379") || topology.Zone(got[i]) != "b" {
+			t.Errorf("node %d is %s of zone %q, want %s of b", i, got[i], topology.Zone(got[i]), n.host)
+		}
 	}
 }

@@ -44,11 +44,18 @@ func init() {
 		"readwrite": {arity: 1, flags: ofConnection, answer: (*client).ok},
 		"asking":    {arity: 1, flags: "fast", answer: (*client).ok},
 		"info":      {arity: -1, flags: "loading stale", answer: (*client).info},
+		"role":      {arity: 1, flags: ofConnection, answer: (*client).role},
+		"time":      {arity: 1, flags: ofConnection, answer: (*client).time},
+		"dbsize":    {arity: 1, flags: "readonly fast", answer: (*client).zero},
+		"config": {arity: -2, sub: map[string]*command{
+			"get": {arity: -3, answer: (*client).configGet},
+		}},
 		"client": {arity: -2, sub: map[string]*command{
 			"setinfo":  {arity: 4, answer: (*client).ok},
 			"setname":  {arity: 3, answer: (*client).setName},
 			"getname":  {arity: 2, answer: (*client).getName},
 			"id":       {arity: 2, answer: (*client).tellID},
+			"info":     {arity: 2, answer: (*client).tellOfItself},
 			"tracking": {arity: -3, answer: (*client).ok}, // no key is ever read here, so there is nothing to tell
 			"no-evict": {arity: 3, answer: (*client).ok},
 			"no-touch": {arity: 3, answer: (*client).ok},
@@ -61,6 +68,11 @@ func init() {
 			"myid":            {arity: 2, answer: (*client).clusterMyID},
 			"keyslot":         {arity: 3, answer: (*client).clusterKeySlot},
 			"countkeysinslot": {arity: 3, answer: (*client).clusterCountKeysInSlot},
+			"getkeysinslot":   {arity: 4, answer: (*client).none},
+			"myshardid":       {arity: 2, answer: (*client).clusterMyID}, // the RCM is a shard without slots
+			"replicas":        {arity: 3, answer: (*client).clusterReplicas},
+			"slaves":          {arity: 3, answer: (*client).clusterReplicas},
+			"links":           {arity: 2, answer: (*client).none},
 		}},
 		"command": {arity: -1, flags: "loading stale", answer: (*client).commandList, sub: map[string]*command{
 			"count": {arity: 2, answer: (*client).commandCount},
@@ -107,6 +119,7 @@ func (c *client) answer(args [][]byte) {
 	name := strings.ToLower(string(args[0]))
 	cmd, ok := commands[name]
 	if !ok {
+		c.server.request(requestUnknown)
 		c.error(unknownCommand(args))
 		return
 	}
@@ -117,6 +130,7 @@ func (c *client) answer(args [][]byte) {
 	if cmd.sub != nil && len(args) > 1 {
 		sub, ok := cmd.sub[strings.ToLower(string(args[1]))]
 		if !ok {
+			c.server.request(requestUnknown)
 			c.error("ERR unknown subcommand '" + clip(args[1]) + "'. Try " + strings.ToUpper(name) + " HELP.")
 			return
 		}
@@ -126,8 +140,10 @@ func (c *client) answer(args [][]byte) {
 	case cmd.arity > 0 && len(args) != cmd.arity, len(args) < -cmd.arity:
 		c.error("ERR wrong number of arguments for '" + name + "' command")
 	case cmd.answer == nil:
+		c.server.request(requestOfData)
 		c.redirect(cmd, args)
 	default:
+		c.server.request(name)
 		cmd.answer(c, args)
 	}
 }
@@ -207,16 +223,16 @@ func (c *client) clusterNodes([][]byte) {
 }
 
 // self is the RCM as this client reached it.
-func (c *client) self() node {
+func (c *client) self() *node {
 	address := c.conn.LocalAddr().String()
 	n := newNode(address)
 	if n.host == "" { // a Unix socket
-		n = node{id: nodeID(address), host: "127.0.0.1"}
+		n = &node{id: nodeID(address), host: "127.0.0.1"}
 	}
 	return n
 }
 
-func (c *client) clusterInfo([][]byte) { c.text(c.server.views.Load().clusterInfo()) }
+func (c *client) clusterInfo([][]byte) { c.text(c.view().clusterInfo()) }
 
 func (c *client) clusterMyID([][]byte) { c.out = redcon.AppendBulkString(c.out, c.self().id) }
 
@@ -235,6 +251,32 @@ func (c *client) clusterCountKeysInSlot(args [][]byte) {
 		c.out = redcon.AppendInt(c.out, 0)
 	}
 }
+
+// clusterReplicas lists those that the client's view has behind the first of a
+// shard.
+func (c *client) clusterReplicas(args [][]byte) {
+	w, id := c.view(), string(args[2])
+	for i, s := range w.shards {
+		if s.nodes[0].id != id {
+			continue
+		}
+		c.out = redcon.AppendArray(c.out, len(s.nodes)-1)
+		for _, n := range s.nodes[1:] {
+			line := appendNodeLine(nil, n, "slave", id, i+1, nil)
+			c.out = redcon.AppendBulk(c.out, line[:len(line)-1])
+		}
+		return
+	}
+	c.error("ERR Unknown node " + clip(args[2]))
+}
+
+// none tells of an empty list, where there can be nothing in it.
+func (c *client) none([][]byte) { c.out = redcon.AppendArray(c.out, 0) }
+
+func (c *client) zero([][]byte) { c.out = redcon.AppendInt(c.out, 0) }
+
+// configGet knows no parameter: some clients ask for a few as they connect.
+func (c *client) configGet([][]byte) { c.out = resp.AppendMap(c.out, c.version, 0) }
 
 // commandLists are the reply to COMMAND in both versions of the protocol.
 var commandLists = sync.OnceValue(func() map[resp.Version][]byte {

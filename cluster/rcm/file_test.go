@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fsproxy/fsproxy/cluster"
 )
@@ -19,7 +20,7 @@ func writeFile(t *testing.T, content string) string {
 }
 
 func TestLoadReadsShards(t *testing.T) {
-	topology, err := Load(writeFile(t, `
+	origin, err := Load(writeFile(t, `
 redis_version: 7.2.4
 shards:
   - slots: 0-100, 200-8191
@@ -33,6 +34,7 @@ shards:
 	if err != nil {
 		t.Fatal(err)
 	}
+	topology := origin.Topology
 	if topology.Kind != cluster.RCM || topology.Version != "7.2.4" || topology.Covered() != cluster.Slots || len(topology.Shards) != 4 {
 		t.Errorf("%s %s, %d slots, %d shards", topology.Kind, topology.Version, topology.Covered(), len(topology.Shards))
 	}
@@ -40,6 +42,31 @@ shards:
 		if i, _ := topology.ShardOf(slot); topology.Shards[i].Nodes[0] != want {
 			t.Errorf("slot %d: %v, want %s first", slot, topology.Shards[i].Nodes, want)
 		}
+	}
+}
+
+func TestLoadReadsWhereTheFleetIs(t *testing.T) {
+	load := func(content string) *Origin {
+		t.Helper()
+		origin, err := Load(writeFile(t, content))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return origin
+	}
+	o := load("zones: {a: [10.1.0.0/16], b: [10.2.0.0/16, \"fd00::/8\"]}\nshards: [{slots: 0-16383, nodes: [\"x:1\", {address: \"y:1\", zone: a}]}]")
+	if o.Topology.Zone("y:1") != "a" || o.Topology.Zone("x:1") != "" || len(o.Networks) != 3 || o.Networks[0].Zone != "a" || o.Networks[0].Prefix.Bits() != 16 {
+		t.Errorf("%+v %+v", o.Topology.Shards, o.Networks)
+	}
+	o = load("redis_version: 7.2.4\nkubernetes: {selector: app=fetcher, namespaces: [features, more], shards: 16, port: \"6379\", shard_key: s, slots_key: l, port_key: p, zone_key: z, server: \"https://a\", token_file: t, ca_file: c}")
+	if k := o.Kubernetes; o.Topology != nil || o.DNS != nil || o.Version != "7.2.4" || k.Selector != "app=fetcher" || len(k.Namespaces) != 2 || k.Shards != 16 ||
+		k.Port+k.ShardKey+k.SlotsKey+k.PortKey+k.ZoneKey+k.Server+k.TokenFile+k.CAFile != "6379slpzhttps://atc" {
+		t.Errorf("%+v", k)
+	}
+	o = load("dns:\n  interval: 3s\n  keep: 1m\n  shards:\n  - {slots: 0-99, address: \"a:1\"}\n  - {slots: 100-16383, srv: _redis._tcp.b}")
+	if d := o.DNS; o.Topology != nil || o.Kubernetes != nil || d.Interval != 3*time.Second || d.Keep != time.Minute || len(d.Shards) != 2 ||
+		d.Shards[0].Name != "a:1" || d.Shards[1].SRV != "_redis._tcp.b" || d.Shards[1].Slots[0].First != 100 {
+		t.Errorf("%+v", d)
 	}
 }
 
@@ -64,6 +91,26 @@ func TestLoadNamesFileLineAndRemedy(t *testing.T) {
 		"shards:\n- slots: 0-99\n  nodes: [a:1]\n- slots: 101-16383\n  nodes: [b:1]": ":4: slots 100 belong to no shard: give",
 		"redis_version: new\nshards:\n- slots: 0-16383\n  nodes: [a:1]":              `:1: redis_version "new": write it`,
 		"shards: 3": ":1:",
+		"zones: {a b: [10.0.0.0/8]}\nshards:\n- slots: 0-16383\n  nodes: [a:1]":                `:1: zone "a b"`,
+		"zones: {a: [10.0.0.0]}\nshards:\n- slots: 0-16383\n  nodes: [a:1]":                    `:1: network "10.0.0.0": write`,
+		"zones: {a: [10.0.0.0/8], b: [10.1.0.0/8]}\nshards:\n- slots: 0-16383\n  nodes: [a:1]": ":1: network 10.0.0.0/8 is in zone a and in b",
+		"shards:\n- slots: 0-16383\n  nodes: [{address: a:1, zone: \"?\"}]":                    `:3: zone "?"`,
+		"shards:\n- slots: 0-16383\n  nodes: [{host: a:1}]":                                    `:3: unknown key "host"`,
+		"shards:\n- slots: 0-16383\n  nodes: [{zone: a}]":                                      ":3: address \"\" is not host:port",
+		"kubernetes: {selector: a=b}\ndns: {}":                                                 "keep one of",
+		"kubernetes: {selector: a=b}\nshards:\n- slots: 0-16383\n  nodes: [a:1]":               "keep one of",
+		"kubernetes: {}": "kubernetes.selector is empty",
+		"kubernetes: {selector: a=b, shards: -1}":                                     "kubernetes.shards -1",
+		"kubernetes: {selector: a=b, server: x}":                                      `kubernetes.server "x"`,
+		"kubernetes: {selector: a=b, namespaces: [\"*\", a]}":                         "name no others",
+		"kubernetes: {selektor: a=b}":                                                 `:1: unknown key "selektor"`,
+		"dns: {}":                                                                     "dns.shards is empty",
+		"dns:\n  interval: 1ms":                                                       `:2: dns.interval "1ms": write a duration of at least 1s`,
+		"dns:\n  keep: x":                                                             `:2: dns.keep "x"`,
+		"dns:\n  shards:\n  - {slots: 0-16383}":                                       ":3: shard 1: name it by either",
+		"dns:\n  shards:\n  - {slots: 0-16383, address: a}":                           `:3: shard 1: address "a" is not host:port`,
+		"dns:\n  shards:\n  - {slots: 0-99, address: \"a:1\"}":                        ":3: slots 100-16383 belong to no shard",
+		"dns:\n  shards:\n  - {address: \"a:1\"}":                                     ":3: shard 1 has no slots",
 		"shards:\n- slots: 0-16383\n  nodes: [a:1]\n#" + strings.Repeat("x", maxFile): "longer than",
 	} {
 		file := writeFile(t, content)
@@ -78,11 +125,14 @@ func TestLoadNamesFileLineAndRemedy(t *testing.T) {
 }
 
 func FuzzLoad(f *testing.F) {
+	f.Add("zones: {a: [10.0.0.0/8]}\ndns: {interval: 10s, shards: [{slots: 0-16383, srv: _redis._tcp.a}]}")
+	f.Add("kubernetes: {selector: app=fetcher, shards: 16}")
+	f.Add("shards: [{slots: 0-16383, nodes: [{address: \"a:1\", zone: b}]}]")
 	f.Add("shards: [{slots: 0-8191, nodes: [\"127.0.0.1:7001\"]}, {slots: \"8192-16383\", nodes: [b:1]}]")
 	f.Fuzz(func(t *testing.T, content string) {
-		topology, err := parse("f", []byte(content))
-		if err == nil && topology.Covered() != cluster.Slots {
-			t.Errorf("%d slots", topology.Covered())
+		origin, err := parse("f", []byte(content))
+		if err == nil && origin.Topology != nil && origin.Topology.Covered() != cluster.Slots {
+			t.Errorf("%d slots", origin.Topology.Covered())
 		}
 	})
 }

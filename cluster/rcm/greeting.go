@@ -2,8 +2,10 @@ package rcm
 
 import (
 	"crypto/subtle"
+	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/tidwall/redcon"
 
@@ -37,7 +39,8 @@ func (c *client) quit([][]byte) {
 }
 
 func (c *client) reset([][]byte) {
-	c.version, c.name = resp.V2, ""
+	c.version = resp.V2
+	c.setClientName("")
 	c.authenticated = c.server.config.Password == ""
 	c.out = redcon.AppendString(c.out, "RESET")
 }
@@ -82,6 +85,8 @@ func (c *client) login(user, password []byte) bool {
 		subtle.ConstantTimeCompare(password, []byte(config.Password))
 	if right == 1 {
 		c.authenticated = true
+	} else {
+		c.server.logins.Add(1)
 	}
 	return right == 1
 }
@@ -127,7 +132,8 @@ func (c *client) hello(args [][]byte) {
 		c.error("NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time")
 		return
 	}
-	c.version, c.name = version, name
+	c.version = version
+	c.setClientName(name)
 	c.tellHello()
 }
 
@@ -160,7 +166,7 @@ func (c *client) setName(args [][]byte) {
 		c.error(errClientName)
 		return
 	}
-	c.name = string(args[2])
+	c.setClientName(string(args[2]))
 	c.ok(args)
 }
 
@@ -170,6 +176,26 @@ func (c *client) getName([][]byte) {
 		return
 	}
 	c.out = redcon.AppendBulkString(c.out, c.name)
+}
+
+// tellOfItself is CLIENT INFO, as far as it is known here.
+func (c *client) tellOfItself([][]byte) {
+	c.text(fmt.Sprintf("id=%d addr=%s laddr=%s name=%s db=0 resp=%d\n", c.id, c.conn.RemoteAddr(), c.conn.LocalAddr(), c.name, c.version))
+}
+
+// role is that of a primary without replicas: the RCM is a node without slots.
+func (c *client) role([][]byte) {
+	c.out = redcon.AppendArray(c.out, 3)
+	c.out = redcon.AppendBulkString(c.out, "master")
+	c.out = redcon.AppendInt(c.out, 0)
+	c.out = redcon.AppendArray(c.out, 0)
+}
+
+func (c *client) time([][]byte) {
+	now := time.Now()
+	c.out = redcon.AppendArray(c.out, 2)
+	c.out = redcon.AppendBulkString(c.out, strconv.FormatInt(now.Unix(), 10))
+	c.out = redcon.AppendBulkString(c.out, strconv.Itoa(now.Nanosecond()/1000))
 }
 
 func (c *client) tellID([][]byte) { c.out = redcon.AppendInt(c.out, c.id) }

@@ -54,7 +54,11 @@ func (w *view) renderShards(v resp.Version) []byte {
 			if i == 0 {
 				role = "master"
 			}
-			b = resp.AppendMap(b, v, 7)
+			pairs := 7
+			if n.zone != "" {
+				pairs++
+			}
+			b = resp.AppendMap(b, v, pairs)
 			b = appendPair(b, "id", n.id)
 			b = redcon.AppendBulkString(b, "port")
 			b = redcon.AppendInt(b, int64(n.port))
@@ -64,6 +68,9 @@ func (w *view) renderShards(v resp.Version) []byte {
 			b = redcon.AppendBulkString(b, "replication-offset")
 			b = redcon.AppendInt(b, 0)
 			b = appendPair(b, "health", "online")
+			if n.zone != "" {
+				b = appendPair(b, "availability-zone", n.zone)
+			}
 		}
 	}
 	return b
@@ -92,18 +99,26 @@ func (w *view) renderNodes() []byte {
 
 // appendNodeLine appends one line of CLUSTER NODES:
 //
-//	id ip:port@cport flags primary ping pong epoch link slot…
-func appendNodeLine(b []byte, n node, flags, primary string, epoch int, ranges []cluster.SlotRange) []byte {
-	b = fmt.Appendf(b, "%s %s:%d@%d %s %s 0 0 %d connected", n.id, n.host, n.port, n.busPort(), flags, primary, epoch)
+//	id ip:port@cport[,,availability-zone=zone] flags primary ping pong epoch link slot…
+//
+// The empty part is for a host name. Where no zone is known the line is as it
+// was in all versions of Redis.
+func appendNodeLine(b []byte, n *node, flags, primary string, epoch int, ranges []cluster.SlotRange) []byte {
+	b = fmt.Appendf(b, "%s %s:%d@%d", n.id, n.host, n.port, n.busPort())
+	if n.zone != "" {
+		b = append(append(b, ",,availability-zone="...), n.zone...)
+	}
+	b = fmt.Appendf(b, " %s %s 0 0 %d connected", flags, primary, epoch)
 	for _, r := range ranges {
 		b = append(append(b, ' '), r.String()...)
 	}
 	return append(b, '\n')
 }
 
-// clusterInfo is the text of CLUSTER INFO.
-func (v *views) clusterInfo() string {
-	covered, state := 0, "fail"
+// clusterInfo is the text of CLUSTER INFO. It counts what the client is told: the
+// fleet may be larger.
+func (w *view) clusterInfo() string {
+	v, covered, state := w.parent, 0, "fail"
 	if v.topology != nil {
 		covered = v.topology.Covered()
 	}
@@ -117,7 +132,7 @@ func (v *views) clusterInfo() string {
 		{"cluster_slots_ok", strconv.Itoa(covered)},
 		{"cluster_slots_pfail", "0"},
 		{"cluster_slots_fail", "0"},
-		{"cluster_known_nodes", strconv.Itoa(v.known + 1)}, // the RCM is one, as in CLUSTER NODES
+		{"cluster_known_nodes", strconv.Itoa(w.count() + 1)}, // the RCM is one, as in CLUSTER NODES
 		{"cluster_size", strconv.Itoa(len(v.shards))},
 		{"cluster_current_epoch", strconv.Itoa(len(v.shards))},
 		{"cluster_my_epoch", "0"},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,6 +37,8 @@ const (
 // until SetTopology is called.
 type Config struct {
 	Topology   *cluster.Topology // what is told first; nil: a cluster without nodes
+	Networks   Networks          // where clients and nodes are that do not say
+	Subset     int               // nodes of each shard that a client is told; 0: all
 	Limits     resp.Limits       // of a request; zero: DefaultLimits
 	MaxClients int               // connections at once; 0: DefaultMaxClients
 	Username   string            // who may ask; "": default
@@ -47,8 +50,10 @@ type Config struct {
 type Server struct {
 	config  Config
 	views   atomic.Pointer[views]
+	setting sync.Mutex   // held while views are replaced
 	clients atomic.Int64 // connections
 	ids     atomic.Int64 // of connections, as CLIENT ID tells them
+	counters
 }
 
 // New returns a Server that listens nowhere yet.
@@ -66,19 +71,58 @@ func New(config Config) *Server {
 		config.Logger = slog.Default()
 	}
 	s := &Server{config: config}
-	s.views.Store(newViews(config.Topology))
+	s.counters.init()
+	s.views.Store(newViews(config.Topology, config.Networks.sorted(), config.Subset, &s.counters))
 	return s
 }
 
 // SetTopology is what clients are told from now on. It returns false when that
 // is what they are told already.
 func (s *Server) SetTopology(t *cluster.Topology) (changed bool) {
+	return s.set(t, s.views.Load().networks)
+}
+
+// set replaces what clients are told, and says so in one line.
+func (s *Server) set(t *cluster.Topology, networks Networks) (changed bool) {
+	s.setting.Lock()
+	defer s.setting.Unlock()
 	before := s.views.Load()
-	if t.Equal(before.topology) {
+	networks = networks.sorted()
+	if t.Equal(before.topology) && slices.Equal(networks, before.networks) {
 		return false
 	}
-	s.views.Store(newViews(t))
+	s.views.Store(newViews(t, networks, s.config.Subset, &s.counters))
+	s.changes.Add(1)
+	logChange(s.config.Logger, before.topology, t)
 	return true
+}
+
+// logChange tells what has become of the fleet.
+func logChange(log *slog.Logger, before, now *cluster.Topology) {
+	if now == nil {
+		log.Warn("the fleet has changed: nothing is known of it any more")
+		return
+	}
+	was := make(map[string]bool)
+	if before != nil {
+		for _, node := range before.Nodes() {
+			was[node] = true
+		}
+	}
+	added := 0
+	for _, node := range now.Nodes() {
+		if was[node] {
+			delete(was, node)
+		} else {
+			added++
+		}
+	}
+	level := slog.LevelInfo
+	if now.Covered() < cluster.Slots {
+		level = slog.LevelWarn
+	}
+	log.Log(context.Background(), level, "the fleet has changed", "shards", len(now.Shards), "fetchers", len(now.Nodes()),
+		"added", added, "removed", len(was), "slots_uncovered", cluster.Slots-now.Covered())
 }
 
 // Serve answers those who connect to ln until ctx ends. It then closes ln, lets
@@ -122,6 +166,7 @@ func (s *Server) serveClient(ctx context.Context, conn net.Conn) {
 	defer s.clients.Add(-1)
 	c := newClient(ctx, s, conn)
 	if s.clients.Add(1) > int64(s.config.MaxClients) {
+		s.refused.Add(1)
 		c.fail("ERR max number of clients reached")
 		c.flush() // and no more: waiting for these would be a limit without effect
 		return

@@ -123,7 +123,7 @@ func TestTopologyRepliesAreThoseOfRedisCluster(t *testing.T) {
 	p := dial(t, address)
 	id := func(node string) string { return bulk(nodeID(node)) }
 	a, b, c, d := "10.0.0.1:7001", "10.0.0.2:7002", "fetcher:60000", "[::1]:7003"
-	if addressHash(p.LocalAddr())%2 == 1 {
+	if identify(p.LocalAddr(), "").hash%2 == 1 {
 		a, b = b, a // this machine's turn
 	}
 	part := func(address string) (host, port string) {
@@ -193,6 +193,14 @@ func TestGreetingsAreAnsweredAsRedisWordsThem(t *testing.T) {
 		{"CLIENT MAINT_NOTIFICATIONS ON", "-ERR unknown subcommand 'MAINT_NOTIFICATIONS'. Try CLIENT HELP.\r\n"},
 		{"CLIENT SETINFO x", "-ERR wrong number of arguments for 'client|setinfo' command\r\n"},
 		{"CLIENT", "-ERR wrong number of arguments for 'client' command\r\n"},
+		{"ROLE", "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n"},
+		{"DBSIZE", ":0\r\n"},
+		{"CONFIG GET maxmemory", "*0\r\n"},
+		{"CONFIG SET a b", "-ERR unknown subcommand 'SET'. Try CONFIG HELP.\r\n"},
+		{"CLUSTER GETKEYSINSLOT 1 10", "*0\r\n"},
+		{"CLUSTER LINKS", "*0\r\n"},
+		{"CLUSTER REPLICAS x", "-ERR Unknown node x\r\n"},
+		{"CLUSTER SLAVES " + nodeID("a:1"), "*0\r\n"},
 		{"SELECT 0", "+OK\r\n"},
 		{"SELECT 1", "-ERR SELECT is not allowed in cluster mode\r\n"},
 		{"SELECT a", "-ERR value is not an integer or out of range\r\n"},
@@ -284,18 +292,18 @@ func TestEveryNodeIsFirstForSomeAndAlwaysForTheSame(t *testing.T) {
 		for i := range count {
 			nodes = append(nodes, fmt.Sprintf("10.0.%d.%d:1", i/250, i%250))
 		}
-		v := newViews(testTopology(t, assignment(0, 8191, nodes...), assignment(8192, 16383, "z:1", "y:1")))
+		v := newViews(testTopology(t, assignment(0, 8191, nodes...), assignment(8192, 16383, "z:1", "y:1")), nil, 0, new(counters))
 		first := make(map[string]int)
 		const clients = 20_000
 		for i := range clients {
 			address := &net.TCPAddr{IP: net.IPv4(10, 1, byte(i>>8), byte(i)), Port: i}
-			n, ok := v.of(addressHash(address)).owner(0)
+			n, ok := v.of(identify(address, "")).owner(0)
 			if !ok {
 				t.Fatal("no owner")
 			}
 			first[n.id]++
 			address.Port++
-			if again, _ := v.of(addressHash(address)).owner(0); again != n {
+			if again, _ := v.of(identify(address, "")).owner(0); again != n {
 				t.Fatal("another port, another view")
 			}
 		}
@@ -320,7 +328,7 @@ func TestEveryNodeIsFirstForSomeAndAlwaysForTheSame(t *testing.T) {
 }
 
 func TestRepliesAreRenderedOnce(t *testing.T) {
-	v := newViews(twoShards(t)).of(0)
+	v := newViews(twoShards(t), nil, 0, new(counters)).of(identity{})
 	for name, reply := range map[string]func() []byte{"SLOTS": v.slots, "SHARDS 2": v.shards2, "SHARDS 3": v.shards3, "NODES": v.nodes} {
 		if a, b := reply(), reply(); &a[0] != &b[0] {
 			t.Errorf("%s was rendered twice", name)
@@ -329,7 +337,7 @@ func TestRepliesAreRenderedOnce(t *testing.T) {
 }
 
 func TestSetTopologyTellsOnlyWhatIsNew(t *testing.T) {
-	s := New(Config{Topology: twoShards(t)})
+	s := New(Config{Topology: twoShards(t), Logger: slog.New(slog.DiscardHandler)})
 	if s.SetTopology(twoShards(t)) {
 		t.Error("the same topology is news")
 	}

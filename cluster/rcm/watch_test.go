@@ -3,7 +3,10 @@ package rcm
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/fsproxy/fsproxy/cluster"
+	"github.com/fsproxy/fsproxy/cluster/rcm/fleet"
 )
 
 const oneShard = "shards: [{slots: 0-16383, nodes: [\"NODE\"]}]"
@@ -65,25 +69,23 @@ func TestWatchInstallsWhatChangesAndKeepsTheLastGood(t *testing.T) {
 	swap(node("a:1"))
 
 	var log lockedBuffer
-	installed := make(chan string, 16)
+	logger := slog.New(slog.NewTextHandler(&log, nil))
+	server := New(Config{Logger: logger})
+	f, err := Follow(file, time.Millisecond, server, logger)
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
-	wg.Go(func() {
-		Watch(ctx, file, time.Millisecond, slog.New(slog.NewTextHandler(&log, nil)), func(topology *cluster.Topology) {
-			installed <- topology.Nodes()[0]
-		})
-	})
+	wg.Go(func() { f.Run(ctx) })
 	defer wg.Wait()
 	defer cancel()
 	expect := func(want string) {
 		t.Helper()
-		select {
-		case got := <-installed:
-			if got != want {
-				t.Fatalf("installed %s, want %s", got, want)
+		for end := time.Now().Add(10 * time.Second); server.Topology().Nodes()[0] != want; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%s was not installed", want)
 			}
-		case <-time.After(10 * time.Second):
-			t.Fatalf("%s was not installed", want)
 		}
 	}
 	expect("a:1")
@@ -97,5 +99,74 @@ func TestWatchInstallsWhatChangesAndKeepsTheLastGood(t *testing.T) {
 	expect("c:1")
 	if got := strings.Count(log.String(), "last good one"); got != 1 {
 		t.Errorf("a bad file was reported %d times:\n%s", got, log.String())
+	}
+}
+
+// onePod is an API server that knows one Pod, and never tells of a change.
+func onePod(t *testing.T) *httptest.Server {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("watch") != "" {
+			w.WriteHeader(http.StatusOK)
+			w.(http.Flusher).Flush()
+			<-r.Context().Done()
+			return
+		}
+		fmt.Fprint(w, `{"metadata": {"resourceVersion": "7"}, "items": [{
+			"metadata": {"namespace": "features", "name": "a", "labels": {"fsproxy.io/shard": "0"}},
+			"status": {"phase": "Running", "podIP": "10.0.0.1", "conditions": [{"type": "Ready", "status": "True"}]}}]}`)
+	}))
+	t.Cleanup(server.Close)
+	return server
+}
+
+// The file may change from one source to another; what the one that is left
+// still has to say is not heard.
+func TestTheFileMayNameAnotherSource(t *testing.T) {
+	api := onePod(t)
+	file := writeFile(t, strings.ReplaceAll(oneShard, "NODE", "a:1"))
+	ignore := goleak.IgnoreCurrent()
+	log := slog.New(slog.DiscardHandler)
+	server := New(Config{Logger: log})
+	f, err := Follow(file, time.Millisecond, server, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() { f.Run(ctx) })
+	t.Cleanup(func() {
+		cancel()
+		wg.Wait()
+		goleak.VerifyNone(t, ignore)
+	})
+	change := func(content, node, kind string) {
+		t.Helper()
+		if err := os.WriteFile(file+".new", []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(file+".new", file); err != nil {
+			t.Fatal(err)
+		}
+		for end := time.Now().Add(10 * time.Second); server.Topology().Nodes()[0] != node || f.Status().Kind != kind; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%s of %s is not told, but %v of %+v", node, kind, server.Topology().Nodes(), f.Status())
+			}
+		}
+	}
+	pods := "kubernetes: {selector: app=fetcher, namespaces: [features], shards: 1, port: \"6379\", server: \"" + api.URL + "\"}"
+	change(pods, "10.0.0.1:6379", "kubernetes")
+	change("redis_version: 7.2.4\n"+pods, "10.0.0.1:6379", "kubernetes")
+	change("dns: {shards: [{slots: 0-16383, address: \"127.0.0.1:7000\"}]}", "127.0.0.1:7000", "dns")
+	change(strings.ReplaceAll(oneShard, "NODE", "b:1"), "b:1", "file")
+}
+
+func TestAFleetOfNobodyReplacesNone(t *testing.T) {
+	server := New(Config{Topology: twoShards(t), Logger: slog.New(slog.DiscardHandler)})
+	f := &Follower{server: server, logger: slog.New(slog.DiscardHandler)}
+	for _, shards := range [][]fleet.Shard{nil, {{Slots: []cluster.SlotRange{cluster.AllSlots}}}} {
+		f.install(new(Origin), shards)
+		if !server.Topology().Equal(twoShards(t)) {
+			t.Errorf("%v took its place", shards)
+		}
 	}
 }

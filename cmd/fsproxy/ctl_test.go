@@ -51,11 +51,24 @@ func runSidecar(t *testing.T, yaml string) string {
 func TestCtlHasAnActionForEachPathOfTheAPI(t *testing.T) {
 	admin := runSidecar(t, "admin: {address: \"127.0.0.1:0\"}\n")
 	for _, c := range []struct{ args, says string }{
-		{"status", "mode         live"}, {"config", "cache.max_age"}, {"topology", "FETCHER"}, {"features --match x --limit 3", "FIELD"},
-		{"entity st_1", "nothing is held of it"}, {"entity --base64 c3RfMQ==", "nothing is held of it"}, {"hottest --limit 2", "ENTITY"},
-		{"sources", "fs:markers"}, {"differences", "CLASS"}, {"rules", "default"}, {"mode off", "the mode is off"}, {"mode live", "the mode is live"},
-		{"invalidate --feature f*", `invalidated feature "f*" (0 known features)`}, {"invalidate --entity e", `invalidated entity "e"`},
-		{"invalidate --all", "invalidated everything"}, {"flush", "dropped 0 rows"}, {"reload", "nothing has changed"}, {"changes", "mode from live to off"},
+		{"status", "mode         live"},
+		{"config", "cache.max_age"},
+		{"topology", "FETCHER"},
+		{"features --match x --limit 3", "FIELD"},
+		{"entity st_1", "nothing is held of it"},
+		{"entity --base64 c3RfMQ==", "nothing is held of it"},
+		{"hottest --limit 2", "ENTITY"},
+		{"sources", "fs:markers"},
+		{"differences", "CLASS"},
+		{"rules", "default"},
+		{"mode off", "the mode is off"},
+		{"mode live", "the mode is live"},
+		{"invalidate --feature f*", `invalidated feature "f*" (0 known features)`},
+		{"invalidate --entity e", `invalidated entity "e"`},
+		{"invalidate --all", "invalidated everything"},
+		{"flush", "dropped 0 rows"},
+		{"reload", "nothing has changed"},
+		{"changes", "mode from live to off"},
 	} {
 		code, out, stderr := command(t, append(strings.Fields("ctl --admin "+admin), strings.Fields(c.args)...)...)
 		if code != exitDone || !strings.Contains(out, c.says) {

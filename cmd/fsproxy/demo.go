@@ -154,9 +154,9 @@ const (
 	// demoTimeout is for connecting and fetching: here store, proxy and load
 	// share the same few cores, and a pause is nobody's failure.
 	demoTimeout = 2 * time.Second
-	// demoDrain leaves half of the second within which the demo ends to the
+	// demoDrain leaves most of the second within which the demo ends to the
 	// rest of it.
-	demoDrain = 500 * time.Millisecond
+	demoDrain = 100 * time.Millisecond
 )
 
 // newDemoSidecar makes a sidecar in front of the fleet of the RCM, on

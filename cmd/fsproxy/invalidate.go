@@ -9,10 +9,11 @@ import (
 
 	"github.com/fsproxy/fsproxy/admin/api"
 	"github.com/fsproxy/fsproxy/admin/client"
+	"github.com/fsproxy/fsproxy/config"
 )
 
 // tokenVariable holds the admin token where --token-file does not name it.
-const tokenVariable = "FSPROXY_ADMIN_TOKEN"
+const tokenVariable = config.TokenVariable
 
 const invalidateHelp = `Tells a running fsproxy, over its admin address, that what it holds of a feature
 or an entity is no longer the store's. It is fetched anew when it is asked for

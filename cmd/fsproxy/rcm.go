@@ -2,21 +2,33 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/spf13/cobra"
 
-	"github.com/fsproxy/fsproxy/cluster"
 	"github.com/fsproxy/fsproxy/cluster/rcm"
 	"github.com/fsproxy/fsproxy/config"
 )
 
+// maxSubset bounds --subset. Whoever wants more wants all.
+const maxSubset = 1000
+
+// rcmFlags are the flags of rcm.
+type rcmFlags struct {
+	listen, topology, admin, level string
+	username, passwordFile         string
+	subset                         int
+}
+
 func newRCMCommand() *cobra.Command {
-	var listen, topology, level string
+	var f rcmFlags
 	cmd := &cobra.Command{
 		Use:   "rcm --topology FILE",
 		Short: "Run the Redis Cluster Manager: tell clients which fetchers hold which slots",
@@ -28,49 +40,101 @@ func newRCMCommand() *cobra.Command {
 			"      nodes: [\"127.0.0.1:7001\", \"127.0.0.1:7002\"]\n" +
 			"    - slots: 8192-16383\n" +
 			"      nodes: [\"127.0.0.1:7003\", \"127.0.0.1:7004\"]\n\n" +
+			"In place of shards the file may say where the fleet is found: among Pods,\n\n" +
+			"  kubernetes: {selector: app=fetcher, shards: 16}\n\n" +
+			"or by the names of headless services:\n\n" +
+			"  dns: {shards: [{slots: 0-16383, address: \"fetchers-0.features.svc:6379\"}]}\n\n" +
+			"Each client is told a few nodes of each shard, always the same ones, chosen by its\n" +
+			"address or by the id that it announces. docs/OPERATIONS.md tells all of it.\n\n" +
 			"Clients, fsproxy among them, are given its address in place of a cluster node's.",
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if topology == "" {
-				return usageError{fmt.Errorf("no topology: name its file with --topology; `%s --help` shows one", cmd.CommandPath())}
+			if err := f.check(cmd.CommandPath()); err != nil {
+				return usageError{err}
 			}
-			if levels := []string{"debug", "info", "warn", "error"}; !slices.Contains(levels, level) {
-				return usageError{fmt.Errorf("--log-level %q: use one of %v", level, levels)}
-			}
-			log := slog.New(config.Log{Level: level}.Handler(cmd.ErrOrStderr(), new(slog.LevelVar)))
-			return runRCM(cmd.Context(), log, listen, topology)
+			log := slog.New(config.Log{Level: f.level}.Handler(cmd.ErrOrStderr(), new(slog.LevelVar)))
+			return runRCM(cmd.Context(), log, f)
 		},
 	}
-	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:6400", "`address` that clients connect to, host:port")
-	cmd.Flags().StringVar(&topology, "topology", "", "YAML `file` of shards, their slots and nodes")
-	cmd.Flags().StringVar(&level, "log-level", "info", "least `level` that is logged: debug, info, warn, error")
+	flags := cmd.Flags()
+	flags.StringVar(&f.listen, "listen", "127.0.0.1:6400", "`address` that clients connect to, host:port")
+	flags.StringVar(&f.topology, "topology", "", "YAML `file` of shards, their slots and nodes, or of where they are found")
+	flags.IntVar(&f.subset, "subset", 3, "`number` of nodes of each shard that a client is told; 0: all")
+	flags.StringVar(&f.admin, "admin", "", "`address` of /metrics, /healthz and /readyz, host:port; empty: none")
+	flags.StringVar(&f.username, "username", "default", "`name` that clients authenticate with, where there is a password")
+	flags.StringVar(&f.passwordFile, "password-file", "", "`file` that holds the password that clients need; empty: none, and whatever they present is taken")
+	flags.StringVar(&f.level, "log-level", "info", "least `level` that is logged: debug, info, warn, error")
 	return cmd
 }
 
+func (f *rcmFlags) check(path string) error {
+	if f.topology == "" {
+		return fmt.Errorf("no topology: name its file with --topology; `%s --help` shows one", path)
+	}
+	if f.subset < 0 || f.subset > maxSubset {
+		return fmt.Errorf("--subset %d: use 1 to %d, or 0 for all nodes", f.subset, maxSubset)
+	}
+	if levels := []string{"debug", "info", "warn", "error"}; !slices.Contains(levels, f.level) {
+		return fmt.Errorf("--log-level %q: use one of %v", f.level, levels)
+	}
+	return nil
+}
+
+// password reads what clients need to know; "": nothing.
+func (f *rcmFlags) password() (string, error) {
+	if f.passwordFile == "" {
+		return "", nil
+	}
+	content, err := os.ReadFile(f.passwordFile)
+	if err != nil {
+		return "", fmt.Errorf("read the password (--password-file): %w", err)
+	}
+	password := strings.TrimRight(string(content), "\r\n")
+	if password == "" {
+		return "", fmt.Errorf("--password-file: %s is empty", f.passwordFile)
+	}
+	return password, nil
+}
+
 // runRCM serves until ctx ends.
-func runRCM(ctx context.Context, log *slog.Logger, listen, file string) error {
-	topology, err := rcm.Load(file)
+func runRCM(ctx context.Context, log *slog.Logger, f rcmFlags) error {
+	password, err := f.password()
 	if err != nil {
 		return err
 	}
-	ln, err := net.Listen("tcp", listen)
+	limitMemory()
+	server := rcm.New(rcm.Config{Subset: f.subset, Username: f.username, Password: password, Logger: log})
+	follower, err := rcm.Follow(f.topology, rcm.WatchInterval, server, log)
 	if err != nil {
-		return fmt.Errorf("listen on %s (choose a free address with --listen): %w", listen, err)
+		return err
 	}
-	server := rcm.New(rcm.Config{Topology: topology, Logger: log})
-	log.Info("the Redis Cluster Manager is listening", "address", ln.Addr().String(),
-		"shards", len(topology.Shards), "fetchers", len(topology.Nodes()))
+	ln, err := net.Listen("tcp", f.listen)
+	if err != nil {
+		return fmt.Errorf("listen on %s (choose a free address with --listen): %w", f.listen, err)
+	}
+	var adminLn net.Listener
+	if f.admin != "" {
+		if adminLn, err = net.Listen("tcp", f.admin); err != nil {
+			_ = ln.Close()
+			return fmt.Errorf("listen on %s (choose a free address with --admin): %w", f.admin, err)
+		}
+	}
+	log.Info("the Redis Cluster Manager is listening", "address", ln.Addr().String(), "source", follower.Status().Kind,
+		"subset", f.subset, "version", readBuild().Version)
 
-	var watcher sync.WaitGroup
-	defer watcher.Wait()
+	var wg sync.WaitGroup
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	watcher.Go(func() {
-		rcm.Watch(ctx, file, rcm.WatchInterval, log, func(t *cluster.Topology) {
-			if server.SetTopology(t) {
-				log.Info("a new topology is in force", "shards", len(t.Shards), "fetchers", len(t.Nodes()))
+	var adminErr error
+	wg.Go(func() { follower.Run(ctx) })
+	if adminLn != nil {
+		wg.Go(func() {
+			if adminErr = rcm.NewAdmin(server, follower.Status, log).Serve(ctx, adminLn); adminErr != nil {
+				cancel()
 			}
 		})
-	})
-	return server.Serve(ctx, ln)
+	}
+	err = server.Serve(ctx, ln)
+	cancel()
+	wg.Wait()
+	return errors.Join(err, adminErr)
 }

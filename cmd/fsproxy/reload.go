@@ -80,9 +80,6 @@ func (r *reloader) reload() api.Reload {
 	}
 	r.last.Count++
 	later, err := r.load()
-	if err == nil && later.Mode == config.ModeDryRun {
-		err = errNoDryRun
-	}
 	if err != nil {
 		r.last.OK, r.last.Error, r.last.Changed = false, err.Error(), []string{}
 		r.last.Failures++

@@ -63,7 +63,7 @@ func TestAReloadTakesOverWhatMayChangeAndNamesTheRest(t *testing.T) {
 func TestABadFileLeavesEverythingAsItWas(t *testing.T) {
 	r := newReloading(t, "cache: {write_settle: 1s}\n")
 	before := r.config()
-	for _, text := range []string{"cache: {write_settle: 2s}\nmode: fast\n", "cache: [\n", "cache: {write_settle: 2s}\nunknown: 1\n", "cache: {write_settle: 2s}\nmode: dry-run\n"} {
+	for _, text := range []string{"cache: {write_settle: 2s}\nmode: fast\n", "cache: [\n", "cache: {write_settle: 2s}\nunknown: 1\n", "cache: {write_settle: 2s}\nrollout: {rules: [{name: a, percent: 101}]}\n"} {
 		r.write(text)
 		if got := r.reload(); got.OK || got.Error == "" {
 			t.Errorf("%q was taken over: %+v", text, got)
@@ -174,15 +174,15 @@ func TestASidecarReloadsWithoutDroppingAConnection(t *testing.T) {
 		t.Fatal(got)
 	}
 	write("off")
-	if got := s.reload.reload(); !got.OK || s.mode.get() != config.ModeOff {
-		t.Errorf("%+v, mode %s", got, s.mode.get())
+	if got := s.reload.reload(); !got.OK || s.rollout.Mode() != config.ModeOff {
+		t.Errorf("%+v, mode %s", got, s.rollout.Mode())
 	}
 	// What somebody has set stays where the file has not changed.
-	if err := s.mode.set(config.ModeLive); err != nil {
+	if err := s.rollout.SetMode(config.ModeLive); err != nil {
 		t.Fatal(err)
 	}
-	if got := s.reload.reload(); !got.OK || s.mode.get() != config.ModeLive {
-		t.Errorf("%+v, mode %s", got, s.mode.get())
+	if got := s.reload.reload(); !got.OK || s.rollout.Mode() != config.ModeLive {
+		t.Errorf("%+v, mode %s", got, s.rollout.Mode())
 	}
 	if got := ping(); got != "+PONG" {
 		t.Errorf("after the reload: %s", got)

@@ -28,9 +28,6 @@ func newServeCommand() *cobra.Command {
 }
 
 func serve(cmd *cobra.Command, cfg *config.Config) error {
-	if cfg.Mode == config.ModeDryRun {
-		return errNoDryRun
-	}
 	level := new(slog.LevelVar)
 	log := slog.New(sampling.New(cfg.Log.Handler(cmd.ErrOrStderr(), level)))
 	for _, warning := range cfg.Warnings() {

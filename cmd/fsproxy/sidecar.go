@@ -16,6 +16,7 @@ import (
 	"github.com/fsproxy/fsproxy/invalidation"
 	"github.com/fsproxy/fsproxy/proxy"
 	"github.com/fsproxy/fsproxy/resp"
+	"github.com/fsproxy/fsproxy/rollout"
 )
 
 // sidecar is a whole fsproxy in this process, as serve and demo run it.
@@ -27,7 +28,8 @@ type sidecar struct {
 	upstream *cluster.Upstream
 	proxy    *proxy.Server
 	admin    *admin.Server
-	mode     *modeSwitch
+	rollout  *rollout.Rollout
+	shadow   *cluster.Upstream // nil: none
 	reload   *reloader
 	level    *slog.LevelVar // of log; nil: fixed
 	sources  *invalidation.Set
@@ -109,7 +111,7 @@ func (s *sidecar) assemble() error {
 		Discovery: cluster.DiscoveryConfig{
 			Kind: string(cfg.Upstream.Discovery), Addresses: cfg.Upstream.Addresses,
 			Username: cfg.Upstream.Username, Password: password, TLS: tlsConfig,
-			ConnectTimeout: cfg.Upstream.ConnectTimeout,
+			ConnectTimeout: cfg.Upstream.ConnectTimeout, ClientID: clientID(cfg.Upstream), Zone: cfg.Upstream.Zone,
 		},
 		TLS: tlsConfig, Username: cfg.Upstream.Username, Password: password,
 		ConnectTimeout: cfg.Upstream.ConnectTimeout, FetchTimeout: cfg.Upstream.FetchTimeout,
@@ -122,15 +124,22 @@ func (s *sidecar) assemble() error {
 		s.upstream.Close()
 		return err
 	}
+	if s.shadow, err = newShadow(cfg, s.log); err == nil {
+		s.rollout, err = newRollout(cfg, s.cache, s.clock, s.upstream, s.shadow, s.sources.Statuses, s.log)
+	}
+	if err != nil {
+		s.closeStores()
+		return err
+	}
 	s.proxy = proxy.New(s.proxyConfig(cfg), s.cache, s.upstream, s.clock)
-	s.mode = newModeSwitch(s.proxy, cfg.Mode)
 	s.reload = newReloader(cfg, s.log, s.takeOver)
 	build := readBuild()
 	s.admin = admin.New(admin.Build{Version: build.Version, Commit: build.Commit, Go: build.Go}, admin.Sources{
 		Cache: s.cache, Upstream: s.upstream, Proxy: s.proxy, Clock: s.clock,
-		Config: s.reload.config, Mode: s.mode.get, SetMode: s.mode.set,
+		Config: s.reload.config, Mode: s.rollout.Mode, SetMode: s.rollout.SetMode,
 		Reload: s.reload.reload, LastReload: s.reload.outcome,
 		Invalidation: s.sources.Statuses, Names: cfg.Catalogue(),
+		Rollout: rolloutView{s.rollout}, Compared: s.rollout,
 	}, s.log)
 	return nil
 }
@@ -143,17 +152,24 @@ func (s *sidecar) proxyConfig(cfg *config.Config) proxy.Config {
 			InlineBytes: int(cfg.Limits.MaxInlineBytes), RequestBytes: int(cfg.Limits.MaxRequestBytes),
 		},
 		MaxClients: cfg.Limits.MaxClients, MaxOutputBytes: int(cfg.Limits.MaxOutputBytes), MaxInFlight: cfg.Limits.MaxInFlight,
-		FetchTimeout: cfg.Upstream.FetchTimeout, WriteSettle: cfg.Cache.WriteSettle, DrainTimeout: cfg.DrainTimeout,
-		Off: cfg.Mode == config.ModeOff, Announce: cfg.Announce, TunnelIdle: cfg.Upstream.TunnelIdleTimeout, Auth: proxyAuth(cfg.Auth), Log: s.log,
+		FetchTimeout: cfg.Upstream.FetchTimeout, WriteSettle: cfg.Cache.WriteSettle,
+		ServeOn: cfg.DrainTimeout, DrainTimeout: finishTimeout,
+		Rollout: s.rollout, Announce: cfg.Announce, TunnelIdle: cfg.Upstream.TunnelIdleTimeout, Auth: proxyAuth(cfg.Auth), Log: s.log,
 	}
 }
 
-// takeOver puts into force what of a configuration may change at run time. The
-// mode is left as somebody may have set it, unless the file says another.
-func (s *sidecar) takeOver(before, now *config.Config) {
-	if now.Mode != before.Mode {
-		_ = s.mode.set(now.Mode) // checked by who loaded it
+// closeStores lets go of the stores, when no client is left.
+func (s *sidecar) closeStores() {
+	s.upstream.Close()
+	if s.shadow != nil {
+		s.shadow.Close()
 	}
+}
+
+// takeOver puts into force what of a configuration may change at run time. Mode
+// and rules are left as somebody may have set them, unless the file says others.
+func (s *sidecar) takeOver(before, now *config.Config) {
+	s.rollout.TakeOver(before.Mode, before.Rollout, now.Mode, now.Rollout)
 	s.proxy.Tune(s.proxyConfig(now))
 	s.cache.SetMaxBytes(int64(now.Cache.ResolvedMaxBytes()))
 	if s.level != nil {
@@ -181,6 +197,7 @@ func (s *sidecar) run(ctx context.Context) error {
 	wg.Go(func() { s.clock.Run(background) })
 	wg.Go(func() { s.cache.Reclaim(background) })
 	wg.Go(func() { s.sources.Run(background) })
+	wg.Go(func() { s.rollout.Run(background) })
 	wg.Go(func() { s.reload.watch(background) })
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -196,7 +213,7 @@ func (s *sidecar) run(ctx context.Context) error {
 	s.admin.SetReady(true)
 	s.awaitStore(ctx)
 	err := s.proxy.Serve(ctx, s.listeners...)
-	s.upstream.Close()
+	s.closeStores()
 	stop()
 	wg.Wait()
 	s.cache.Close()

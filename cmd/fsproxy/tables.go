@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fsproxy/fsproxy/admin"
+	"github.com/fsproxy/fsproxy/cluster/rcm"
 	"github.com/fsproxy/fsproxy/config"
 	"github.com/fsproxy/fsproxy/inject"
 	commandtable "github.com/fsproxy/fsproxy/proxy/command"
@@ -23,6 +24,7 @@ var tables = []struct {
 	{"options", "OPERATIONS.md", config.MarkdownTable},
 	{"reloadable", "OPERATIONS.md", config.ReloadableList},
 	{"metrics", "OPERATIONS.md", admin.MarkdownTable},
+	{"rcm-metrics", "OPERATIONS.md", rcm.MarkdownTable},
 	{"commands", "COMMANDS.md", commandtable.Markdown},
 	{"annotations", "KUBERNETES.md", inject.MarkdownTable},
 }

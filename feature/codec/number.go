@@ -14,6 +14,9 @@ const (
 	maxFixed = 1e21
 )
 
+// AppendFloat appends the decoded form of a float of so many bits.
+func AppendFloat(dst []byte, x float64, bits int) []byte { return appendFloat(dst, x, bits) }
+
 // appendFloat appends the shortest decimal text that reads back as x, a float
 // of so many bits: "0.1", "1e+21", "nan", "inf", "-inf".
 func appendFloat(dst []byte, x float64, bits int) []byte {

@@ -50,6 +50,7 @@ func (r *rig) noGap() {
 	}
 }
 
+// H7
 func TestANewPartitionIsReadFromItsFirstRecord(t *testing.T) {
 	r := newRig(t, newKafka(t, 2)).started()
 	grow := kmsg.NewPtrCreatePartitionsRequest()
@@ -153,6 +154,7 @@ func TestErrorsOfFetchesAreTriedAgain(t *testing.T) {
 	}
 }
 
+// H9
 func TestRecordsThatWereDeletedUnreadAreAGap(t *testing.T) {
 	r := newRig(t, newKafka(t, 1)).pausable().started()
 	r.produce(0, "", says("read"))

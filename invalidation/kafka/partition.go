@@ -37,6 +37,10 @@ type partition struct {
 	// The watch's alone.
 	ends  []end     // ends that are ahead of position
 	clear time.Time // position was at the end, or what came before mattered to nobody
+	// catching: it was taken up from an earlier process, and has not been read up
+	// to reach yet, where it ended when that was first asked for.
+	catching bool
+	reach    *int64
 }
 
 // end is the end of a partition at a time.

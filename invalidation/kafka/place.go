@@ -71,6 +71,7 @@ func (s *Source) arrange(t *topic, told topicLayout) {
 		}
 		p.lead(partitionTold.leader)
 	}
+	t.takeUp()
 }
 
 // lead says who leads a partition.

@@ -57,6 +57,7 @@ func (r *recorder) Mark(cover *feature.Cover) int {
 func (r *recorder) Forget(*feature.Cover, time.Duration) int       { return 1 }
 func (r *recorder) Suspend(*feature.Cover) invalidation.Suspension { return r }
 func (r *recorder) Resume(time.Duration)                           {}
+func (r *recorder) Lift(time.Duration)                             { r.note("lift") }
 func (r *recorder) has(what string) bool                           { return slices.Contains(r.all(), what) }
 
 func (r *recorder) all() []string {

@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -21,6 +22,7 @@ func old(t *testing.T) kfake.Opt {
 	return kfake.MaxVersions(kversion.V2_0_0())
 }
 
+// H7
 func TestReadingBeginsAtTheEndOfEveryPartition(t *testing.T) {
 	for name, options := range map[string][]kfake.Opt{"identities": nil, "names": {old(t)}} {
 		t.Run(name, func(t *testing.T) {
@@ -118,6 +120,32 @@ func TestNewerValuesArePutInPlaceWhereTheTopicSaysSo(t *testing.T) {
 	r.produce(0, "e", `{"features":{"unversioned":1}}`)
 	r.produce(0, "e", `{"features":{"list":[1]},"version":9}`)
 	r.wants("apply e f=x nil=false version=7", "apply e g= nil=true version=8", "evict e unversioned", "evict e list")
+}
+
+// H6: where what a topic covers is served although the topic is behind, its
+// records are of any age, and their values no news.
+func TestValuesOfATopicThatIsNotTrustedAreNotPutInPlace(t *testing.T) {
+	for _, onLoss := range []invalidation.OnLoss{invalidation.Flush, invalidation.Serve} {
+		memory := &recorder{}
+		cfg := topicConfig(t, updates)
+		cfg.Apply, cfg.Guard.OnLoss, cfg.Guard.ServeFor = true, onLoss, time.Hour
+		topic, err := newTopic(cfg, Config{}, memory, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		act := func(version int) {
+			topic.act(0, record{value: fmt.Appendf(nil, `{"entity":"e","features":{"f":"x"},"version":%d}`, version)})
+		}
+		topic.guard.Start()
+		topic.guard.Report(invalidation.Health{Positioned: true})
+		act(1)
+		topic.guard.Report(invalidation.Health{Positioned: true, Lag: cfg.Guard.MaxLag})
+		act(2)
+		did := memory.all()
+		if len(did) < 2 || did[len(did)-2] != "apply e f=x nil=false version=1" || did[len(did)-1] != "evict e f" {
+			t.Errorf("%s: %v", onLoss, did)
+		}
+	}
 }
 
 func TestEveryCodecIsRead(t *testing.T) {

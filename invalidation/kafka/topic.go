@@ -35,6 +35,7 @@ type topic struct {
 	}
 
 	// The watch's alone, except that Source.mu protects partitions.
+	resume     *resumption // nil: none, or it was used
 	id         topicID
 	err        error // what the brokers said of the topic last
 	placed     bool  // all partitions that there were at first have a position
@@ -173,6 +174,10 @@ func (t *topic) update(u *update) {
 	var evict [][]byte
 	var apply []invalidation.Value
 	evicted := 0
+	// A value is put in place as one of a bounded time ago, which it is only while
+	// the topic is trusted. Where it is not, and served nevertheless, it may be of
+	// any age.
+	mayApply := t.cfg.Apply && u.versioned && t.guard.Trusted()
 	for i, v := range u.values {
 		// Nothing tells a name from a field, so both are meant: what is given, and
 		// the identifier of a feature of that name.
@@ -180,7 +185,7 @@ func (t *topic) update(u *update) {
 		if !t.coversAll && !t.covers(v.Feature, named) {
 			t.uncovered.Add(1)
 		}
-		if !t.cfg.Apply || !u.versioned || !u.sure(i) {
+		if !mayApply || !u.sure(i) {
 			evict = append(evict, v.Feature, named)
 			evicted++
 			continue

@@ -178,6 +178,9 @@ func (s *Source) health(t *topic, at time.Time, ends map[*partition]int64, troub
 			continue
 		}
 		if offset, answered := ends[p]; answered {
+			if !p.caught(offset) {
+				h.Positioned = false
+			}
 			records, lag := p.sawEnd(end{offset, at})
 			h.LagRecords += records
 			h.Lag = max(h.Lag, lag)

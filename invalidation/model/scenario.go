@@ -21,8 +21,8 @@ type Scenario struct {
 
 	// How fsproxy is set.
 	Settle int
-	Bound  int // of a source's silence, and of its lag
-	Age    int // of a value
+	Bound  int  // of a source's silence, and of its lag
+	Age    int  // of a value
 	Apply  bool // a record's value is put in place, which needs Late; else it evicts
 
 	// What else happens.

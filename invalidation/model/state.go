@@ -70,9 +70,9 @@ type marker struct {
 
 // row is what the cache holds of the value.
 type row struct {
-	held    bool
-	value   int8
-	tick    int8
+	held  bool
+	value int8
+	tick  int8
 }
 
 // fetch is a fetch in flight.

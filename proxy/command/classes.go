@@ -27,6 +27,7 @@ var decisions = []decision{
 	{class: Local, names: "role readonly readwrite asking", why: "to its clients the proxy is the one master of a cluster of one node"},
 	{class: Local, names: "cluster", why: "to its clients the proxy is a cluster of one node that owns every slot"},
 	{class: Local, names: "time lolwut", why: "needs no store"},
+	{class: Local, names: "features.get features.mget", why: "reads by name instead of field, through the cache; see FEATURES.md"},
 
 	{
 		class: Refused, why: "would change a cluster that the client does not see",

@@ -34,6 +34,10 @@ var newer = []row{
 	// Valkey 9
 	{"delifeq", 3, "write fast", 1, 1, 1, "keyspace write string fast", "w@1", "", "string", "9.0.0", "Deletes a key if its value equals the given one"},
 
+	// fsproxy's own
+	{"features.get", -3, "readonly fast", 1, 1, 1, "read hash fast", "r@1", "", "hash", "1.0.0", "Returns features of an entity by their names, decoded"},
+	{"features.mget", -4, "readonly movablekeys", 0, 0, 0, "read hash slow", "r@1+#0,1,1", "", "hash", "1.0.0", "Returns features of several entities by their names, decoded"},
+
 	// Kvrocks
 	{"hsetexpire", -5, "write denyoom fast", 1, 1, 1, "write hash fast", "w@1", "", "hash", "2.6.0", "Sets hash fields and the hash's time to live"},
 }

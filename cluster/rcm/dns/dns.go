@@ -250,14 +250,17 @@ func (s *Source) gather() (shards []fleet.Shard) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.status.Err, s.status.Found = nil, 0
-	any := false
-	answered := false
+	any, answered := false, false
+	fresh := s.fresh()
 	for _, k := range s.shards {
 		if k.err != nil {
 			s.status.Errors++
 			s.status.Err = fmt.Errorf("%s: %w", k.name(), k.err)
 		} else {
 			answered = true
+		}
+		if k.stale() {
+			k.nodes = slices.DeleteFunc(k.nodes, func(n fleet.Node) bool { return fresh[n.Address] })
 		}
 		s.status.Found += len(k.nodes)
 		any = any || len(k.nodes) > 0
@@ -270,4 +273,22 @@ func (s *Source) gather() (shards []fleet.Shard) {
 		return nil
 	}
 	return shards
+}
+
+// stale tells whether the nodes are those of an earlier answer.
+func (k *known) stale() bool { return k.err != nil || !k.emptyAt.IsZero() }
+
+// fresh are the addresses that some shard's name has just now. A Pod that ended
+// gives its address back, and a fetcher of another shard may get it: whoever is
+// sent there for the old shard's slots would be told that nothing is there.
+func (s *Source) fresh() map[string]bool {
+	addresses := make(map[string]bool)
+	for _, k := range s.shards {
+		if !k.stale() {
+			for _, n := range k.nodes {
+				addresses[n.Address] = true
+			}
+		}
+	}
+	return addresses
 }

@@ -135,6 +135,21 @@ func TestAShardIsKeptUntilItsAbsenceHasLasted(t *testing.T) {
 	}
 }
 
+// Whoever asks an address for slots that it does not hold is told nil.
+func TestAnAddressThatAnotherShardGotIsNotKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		z := &zone{hosts: map[string][]string{"a": {"10.0.0.1", "10.0.0.2"}, "b": {"10.0.0.3"}}}
+		_, now := follow(t, z, Shard{Slots: slots(0, 99), Name: "a:6379"}, Shard{Slots: slots(100, 199), Name: "b:6379"})
+		now()
+		z.set("a")
+		z.set("b", "10.0.0.2", "10.0.0.3")
+		time.Sleep(2 * DefaultInterval)
+		if got := now(); got != "0-99=10.0.0.1:6379 100-199=10.0.0.2:6379,10.0.0.3:6379" {
+			t.Errorf("the fleet is %q", got)
+		}
+	})
+}
+
 // An absence that is interrupted begins anew.
 func TestAShortAbsenceCostsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -179,8 +194,11 @@ func TestServiceRecordsNameFetchersAndTheirPorts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		name := "_redis._tcp.fetchers.svc"
 		z := &zone{records: map[string][]*net.SRV{name: {
-			{Target: "fetcher-1.fetchers.svc.", Port: 6380}, {Target: "fetcher-0.fetchers.svc.", Port: 6379}, {Target: "fetcher-0.fetchers.svc.", Port: 6379},
-			{Target: ".", Port: 6379}, {Target: "x", Port: 0},
+			{Target: "fetcher-1.fetchers.svc.", Port: 6380},
+			{Target: "fetcher-0.fetchers.svc.", Port: 6379},
+			{Target: "fetcher-0.fetchers.svc.", Port: 6379},
+			{Target: ".", Port: 6379},
+			{Target: "x", Port: 0},
 		}}, err: errors.New("some records were malformed")}
 		_, now := follow(t, z, Shard{Slots: slots(0, 99), SRV: name})
 		if got := now(); got != "0-99=fetcher-0.fetchers.svc:6379,fetcher-1.fetchers.svc:6380" {

@@ -88,6 +88,7 @@ type fakeAPI struct {
 	noBookmarks bool
 	strange     bool // watches begin with an event of an unknown type, and an object with unknown fields
 	down        bool
+	bookmarks   int // sent
 	cuts        int // watches begun before the last of these have died
 }
 
@@ -323,6 +324,7 @@ func (f *fakeAPI) watch(w http.ResponseWriter, r *http.Request) {
 			bookmark["metadata"] = object{}
 			from = f.version
 			send("BOOKMARK", bookmark.at(from))
+			f.bookmarks++
 		}
 		wake := f.wake
 		f.mu.Unlock()

@@ -219,17 +219,19 @@ func TestListsArePagedAndBegunAnewWhenAPageExpires(t *testing.T) {
 func TestBookmarksMoveTheVersion(t *testing.T) {
 	r := newRig(t, nil, nil)
 	r.expect(both)
+	r.await("a watch", func() bool { return r.count("watch") > 0 })
 	r.with(func() { r.version = 5000 }) // others' objects
-	r.with(func() {})
+	r.await("a bookmark", func() (sent bool) {
+		r.with(func() { sent = r.bookmarks > 0 })
+		return sent
+	})
 	// The server forgets, and cuts all connections: only who heard the bookmark
 	// can go on.
-	r.await("a bookmark", func() bool {
-		r.stop()
-		r.with(func() { r.oldest = 4000 })
-		r.start()
-		return r.count("watch 5000") > 0
-	})
-	if n := r.count("list"); n > 2 {
+	r.stop()
+	r.with(func() { r.oldest = 4000 })
+	r.start()
+	r.await("a watch from the bookmark", func() bool { return r.count("watch 5000") > 0 })
+	if n := r.count("list"); n != 1 {
 		t.Errorf("%d lists: %q", n, r.requests())
 	}
 }

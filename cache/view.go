@@ -1,0 +1,217 @@
+package cache
+
+import (
+	"encoding/binary"
+	"slices"
+	"strconv"
+
+	"github.com/fsproxy/fsproxy/feature"
+	"github.com/fsproxy/fsproxy/feature/codec"
+	"github.com/fsproxy/fsproxy/resp"
+)
+
+// View is the form in which a reader wants values. The zero View is as the store
+// has them.
+type View struct {
+	Decoded  bool // the others mean something only then
+	Arrays   bool // lists of ints and of strings as arrays
+	Doubles  bool // floats as doubles of version 3
+	Defaults bool // the catalogue's default for what the store lacks
+	// Aside: the projection is asked for once in a while, and nothing is held for
+	// its sake when others are filled.
+	Aside bool
+}
+
+// key begins the name of a projection in its view: no projection's wire form
+// begins with such a byte.
+func (v View) key() []byte {
+	if v == (View{}) {
+		return nil
+	}
+	bits := byte(0)
+	for i, set := range []bool{v.Decoded, v.Arrays, v.Doubles, v.Defaults, v.Aside} {
+		if set {
+			bits |= 1 << i
+		}
+	}
+	return []byte{bits | 0x80}
+}
+
+// form is how a value lies in a row.
+type form uint8
+
+const (
+	formStored form = iota // as the store has it
+	formPacked             // decoded, as a bulk string
+	formArray              // a list decoded as an array
+	formDouble             // a float decoded as a double of version 3
+)
+
+var formNames = [...]string{"stored", "decoded", "array", "double"}
+
+// formIn is the form of a feature's values in a view. Stored is also that of
+// values of which the two forms share a place.
+func (r *rules) formIn(v View) form {
+	d := r.definition
+	switch {
+	case !v.Decoded || d == nil:
+		return formStored
+	case v.Doubles && d.Type == codec.Float:
+		return formDouble
+	case v.Arrays && (d.Type == codec.IntList || d.Type == codec.StringList):
+		return formArray
+	case sharesPlace(d.Form):
+		return formStored
+	}
+	return formPacked
+}
+
+// appendForm appends in wire form what a stored value is in form f, other than
+// stored. It fails where the value does not decode; a null is a nil.
+func (f form) append(dst []byte, d *feature.Definition, value []byte) ([]byte, error) {
+	scratch := scratches.Get().(*[]byte)
+	defer scratches.Put(scratch)
+	decoded, err := d.Decode((*scratch)[:0], value)
+	if err != nil {
+		return dst, err
+	}
+	*scratch = decoded
+	return f.appendDecoded(dst, d, decoded), nil
+}
+
+// appendDecoded appends a decoded value in wire form.
+func (f form) appendDecoded(dst []byte, d *feature.Definition, decoded []byte) []byte {
+	switch {
+	case f == formDouble:
+		return append(append(append(dst, ','), decoded...), "\r\n"...)
+	case f == formArray && d.Type == codec.StringList:
+		return appendStrings(dst, decoded)
+	case f == formArray:
+		dst = appendHeader(dst, '*', len(decoded)/intBytes)
+		for ; len(decoded) >= intBytes; decoded = decoded[intBytes:] {
+			dst = append(dst, ':')
+			dst = strconv.AppendInt(dst, int64(binary.LittleEndian.Uint64(decoded)), 10)
+			dst = append(dst, "\r\n"...)
+		}
+		return dst
+	}
+	dst = appendHeader(dst, '$', len(decoded))
+	return append(append(dst, decoded...), "\r\n"...)
+}
+
+const intBytes = 8 // of an element of a decoded list of ints
+
+func appendStrings(dst, decoded []byte) []byte {
+	count := 0
+	_ = codec.Strings(decoded, func([]byte) bool { count++; return true }) // it is made of whole strings
+	dst = appendHeader(dst, '*', count)
+	_ = codec.Strings(decoded, func(s []byte) bool {
+		dst = appendHeader(dst, '$', len(s))
+		dst = append(append(dst, s...), "\r\n"...)
+		return true
+	})
+	return dst
+}
+
+func appendHeader(b []byte, kind byte, n int) []byte {
+	b = append(b, kind)
+	b = strconv.AppendInt(b, int64(n), 10)
+	return append(b, "\r\n"...)
+}
+
+// payload is what a bulk string holds; nil: a null.
+func payload(element []byte) []byte {
+	if resp.IsNil(element) {
+		return nil
+	}
+	text, _ := resp.Text(element)
+	return text
+}
+
+// setMissing takes over the default of the feature's definition.
+func (f *Feature) setMissing() {
+	d := f.rules.Load().definition
+	if d == nil || d.Default == nil {
+		f.missing.Store(nil)
+		return
+	}
+	form := f.form
+	if form == formStored {
+		form = formPacked
+	}
+	wire := string(form.appendDecoded(nil, d, d.Default))
+	f.missing.Store(&wire)
+}
+
+// twin returns the feature in another form. The caller holds Interner.mu.
+func (in *Interner) twin(base *Feature, f form) *Feature {
+	if f == formStored {
+		return base
+	}
+	known := *base.twins.Load()
+	for _, twin := range known {
+		if twin.form == f {
+			return twin
+		}
+	}
+	twin := &Feature{field: base.field, index: firstTwin + uint32(in.twins), form: f}
+	in.twins++
+	twin.setMissing()
+	more := append(slices.Clone(known), twin)
+	base.twins.Store(&more)
+	return twin
+}
+
+// firstTwin is above the number of any feature in stored form, so that those come
+// first in every layout, numbered without a gap.
+const firstTwin = 1 << 31
+
+// join has p be one that asks for the feature. The caller holds Interner.mu.
+func (f *Feature) join(p *Projection) {
+	f.asked = append(f.asked, p)
+	if p.View.Aside {
+		return
+	}
+	if f.readers++; f.readers > 1 {
+		return
+	}
+	// Whoever fetches it from now on fills this form too.
+	for _, other := range f.asked {
+		other.widen()
+	}
+}
+
+// leave is the opposite of join.
+func (f *Feature) leave(p *Projection) {
+	f.asked = slices.DeleteFunc(f.asked, func(other *Projection) bool { return other == p })
+	if !p.View.Aside {
+		f.readers--
+	}
+}
+
+// widen has fills of p make every form of its features that anybody asks for:
+// what is fetched for one listener is not fetched again for another. The caller
+// holds Interner.mu.
+func (p *Projection) widen() {
+	if p.View.Aside {
+		return
+	}
+	own := p.own.layout.features
+	wide := own
+	for _, f := range own {
+		if f.base.readers > 0 {
+			wide = union(wide, []*Feature{f.base})
+		}
+		for _, twin := range *f.twins.Load() {
+			if twin.readers > 0 {
+				wide = union(wide, []*Feature{twin})
+			}
+		}
+	}
+	if len(wide) == len(own) {
+		return
+	}
+	if l := p.intern.layout(wide); l != nil {
+		p.fill.Store(l)
+	}
+}
