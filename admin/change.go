@@ -91,8 +91,16 @@ func (s *Server) postInvalidate(c *call) (any, error) {
 			done.What = "everything"
 		}
 	}
+	s.invalidated()
 	s.changed(c.who, "invalidated "+done.What)
 	return done, nil
+}
+
+// invalidated tells whoever keeps copies of what was in memory.
+func (s *Server) invalidated() {
+	if s.sources.Invalidated != nil {
+		s.sources.Invalidated()
+	}
 }
 
 // settle is how long a fetcher may answer with what somebody wants gone: as
@@ -113,6 +121,7 @@ func (s *Server) postFlush(c *call) (any, error) {
 	}
 	held := s.sources.Cache.Stats()
 	s.sources.Cache.InvalidateAll(s.settle())
+	s.invalidated()
 	s.changed(c.who, fmt.Sprintf("flushed %d rows", held.Rows))
 	return api.Flushed{Rows: held.Rows, Bytes: held.Bytes}, nil
 }

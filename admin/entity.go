@@ -55,7 +55,7 @@ func (s *Server) getEntity(c *call) (any, error) {
 	answer.Held, answer.Bytes, answer.Updated = held, view.Bytes, view.Updated
 	for _, value := range view.Values {
 		shown := api.Value{
-			Field: fieldText(value.Feature), Name: s.nameOf(value.Feature), Bytes: value.Bytes, Missing: value.Negative,
+			Field: fieldText(value.Feature), Name: s.nameOf(value.Feature), Form: value.Form, Bytes: value.Bytes, Missing: value.Negative,
 			AgeSeconds: round(value.Age.Seconds()),
 		}
 		shown.Served, shown.Why = s.verdict(value.State)

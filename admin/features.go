@@ -43,7 +43,7 @@ func sortByDemand(views []cache.FeatureView) {
 func (s *Server) feature(view cache.FeatureView, held heldFeature) api.Feature {
 	f := api.Feature{
 		Field: fieldText(view.Name), Name: s.nameOf(view.Name), Hits: view.Hits, Misses: view.Misses,
-		HitRate: ratio(view.Hits, view.Hits+view.Misses), Suspended: view.Suspended, Kept: view.Kept,
+		HitRate: ratio(view.Hits, view.Hits+view.Misses), Suspended: view.Suspended, Kept: view.Kept, Undecoded: view.Undecoded,
 		Values: held.values, Bytes: held.bytes, Rule: s.sources.Rollout.RuleOf(view.Name),
 	}
 	if held.values > 0 {

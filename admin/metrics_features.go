@@ -18,6 +18,13 @@ var featureMetrics = []metric{
 			emit(oneIf(f.Suspended), f.label)
 		}
 	}},
+	{"fsproxy_feature_undecoded_total", counter, []string{"feature"}, "Values of those features that did not decode by the catalogue, and were served as stored.", func(s *scrape, emit emit) {
+		for _, f := range s.features {
+			if f.Undecoded > 0 { // nearly none has any
+				emit(float64(f.Undecoded), f.label)
+			}
+		}
+	}},
 }
 
 // configMetrics are of the configuration.

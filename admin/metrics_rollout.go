@@ -37,8 +37,11 @@ var rolloutMetrics = []metric{
 		}
 		all := s.compared.Features()
 		for _, f := range s.features {
+			of, ok := all[f.Name]
+			if !ok {
+				continue
+			}
 			for class := range rollout.Classes {
-				of := all[f.Name]
 				emit(float64(of[rollout.KindDryRun][class]+of[rollout.KindVerify][class]), f.label, class.String())
 			}
 		}

@@ -29,6 +29,8 @@ type Sources struct {
 	// Reload reads the configuration anew; LastReload is how that went last.
 	Reload     func() api.Reload
 	LastReload func() api.Reload
+	// Invalidated, if set, is called when something was invalidated by hand.
+	Invalidated func()
 	// Names knows the names of features.
 	Names feature.Names
 	// Rollout knows rules and differences.

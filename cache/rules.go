@@ -78,12 +78,13 @@ func (c *Cache) Repolicy(policy func(field string) Policy) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.cfg.Policy = policy
-	now := in.clock.Now()
 	redefined := false
 	for _, f := range in.features {
 		before, rules := f.rules.Load(), in.cfg.rules(f.Name)
 		// The rules first: whoever decodes by the old ones fetched before.
 		f.rules.Store(rules)
+		// Read after that: what was filled by the old rules began by now.
+		now := in.clock.Now()
 		f.setMissing()
 		for _, twin := range *f.twins.Load() {
 			twin.setMissing()

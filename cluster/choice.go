@@ -101,18 +101,27 @@ func (l *latency) current(now int64) float64 {
 	return math.Float64frombits(l.mean.Load())/(1+idle/float64(latencyForget)) + float64(latencyFloor)
 }
 
-// dearer is how many times as much f costs as other.
-func (f *fetcher) dearer(other *fetcher, now int64) float64 {
+// slower is how many times the latency of other f's is, less what noise may make
+// of it.
+func (f *fetcher) slower(other *fetcher, now int64) float64 {
 	times := f.latency.current(now) / other.latency.current(now)
 	switch {
 	case times > latencyNoise:
-		times /= latencyNoise
+		return times / latencyNoise
 	case times < 1/latencyNoise:
-		times *= latencyNoise
-	default:
-		times = 1
+		return times * latencyNoise
 	}
-	return times * float64(f.outstanding.Load()+1) / float64(other.outstanding.Load()+1)
+	return 1
+}
+
+// busier is how many times the fetches of other f would have outstanding.
+func (f *fetcher) busier(other *fetcher) float64 {
+	return float64(f.outstanding.Load()+1) / float64(other.outstanding.Load()+1)
+}
+
+// dearer is how many times as much f costs as other.
+func (f *fetcher) dearer(other *fetcher, now int64) float64 {
+	return f.slower(other, now) * f.busier(other)
 }
 
 // weight is the share of a full one that a fetcher gets: it grows over the slow
@@ -193,8 +202,9 @@ func draw(nodes []*fetcher, avoid *fetcher, now time.Time) (*fetcher, rank) {
 	ra, rb := a.rank(avoid, now), b.rank(avoid, now)
 	if ra == fit && rb == fit {
 		at := clock(now)
-		times := a.dearer(b, at)
-		wa, wb := a.weight(at), b.weight(at)*times*times*times*times
+		slower := a.slower(b, at)
+		times := slower * a.busier(b)
+		wa, wb := a.weight(at), b.weight(at)*times*times*times*times*slower*slower
 		if rand.Float64()*(wa+wb) < wa {
 			return a, fit
 		}

@@ -30,7 +30,7 @@ const (
 	outlierPart = 10
 	// doubtful is how many times what is typical of its shard a fetcher that comes
 	// back is taken to need at most, until it shows.
-	doubtful = 3
+	doubtful = 5
 	// healthEvery is how often latencies are compared and changes are logged;
 	// asideEvery how often it is seen whether one that is set aside is due to be
 	// probed.

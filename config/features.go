@@ -11,11 +11,13 @@ import (
 // those of the options. `fsproxy features lint` prints all.
 const maxCatalogueProblems = 10
 
+const keyFeaturesFile = "features_file"
+
 func featureOptions() []Option {
 	return []Option{{
-		Key:     "features_file",
+		Key:     keyFeaturesFile,
 		Form:    words("file", acceptedFile),
-		Meaning: "The feature catalogue, a YAML file: names, types, ages; empty: none, and every feature goes by the options here",
+		Meaning: "The feature catalogue, a YAML file: names, types, ages; empty: none, and every feature goes by the options here. What is in it is reloaded, but for its scheme",
 	}}
 }
 
@@ -28,9 +30,14 @@ func (c *Config) Catalogue() *feature.Catalogue {
 	return c.catalogue
 }
 
+// catalogueChanged tells whether the file holds another catalogue than it did.
+func (c *Config) catalogueChanged(later *Config) bool {
+	return !c.Catalogue().Same(later.Catalogue())
+}
+
 // checkFeatures reads the catalogue.
 func (l *loader) checkFeatures() {
-	const key = "features_file"
+	const key = keyFeaturesFile
 	file := l.config.FeaturesFile
 	if file == "" || l.faulty[key] {
 		return

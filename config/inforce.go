@@ -44,6 +44,12 @@ func Changes(earlier, later *Config) (reloadable, restart []string) {
 	for _, o := range Options() {
 		same := earlier.line(o) == later.line(o)
 		switch {
+		case o.Key == keyFeaturesFile && same && earlier.catalogueChanged(later):
+			if earlier.Catalogue().Scheme() == later.Catalogue().Scheme() {
+				reloadable = append(reloadable, o.Key)
+			} else {
+				restart = append(restart, o.Key)
+			}
 		case same && !earlier.secretChanged(later, o.Key):
 		case o.Reloadable:
 			reloadable = append(reloadable, o.Key)
@@ -90,6 +96,9 @@ func (c *Config) TakeOver(later *Config) *Config {
 		}
 	}
 	merged.Admin.token = later.Admin.token
+	if merged.FeaturesFile == later.FeaturesFile && merged.Catalogue().Scheme() == later.Catalogue().Scheme() {
+		merged.catalogue = later.catalogue
+	}
 	return &merged
 }
 

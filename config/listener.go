@@ -4,12 +4,41 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Listener is an address that clients connect to.
 type Listener struct {
 	Address string      `mapstructure:"address"` // host:port, or unix:///absolute/path
 	TLS     ListenerTLS `mapstructure:"tls"`
+
+	Values   Values `mapstructure:"values"`
+	Lists    Lists  `mapstructure:"lists"`    // where Values is decoded
+	Doubles  bool   `mapstructure:"doubles"`  // likewise
+	Defaults bool   `mapstructure:"defaults"` // likewise
+}
+
+// Values is the form in which clients get what HMGET and HGET read.
+type Values string
+
+// The forms.
+const (
+	ValuesStored  Values = "stored"
+	ValuesDecoded Values = "decoded"
+)
+
+// Lists is the form of decoded lists of ints and of strings.
+type Lists string
+
+// The forms.
+const (
+	ListsPacked Lists = "packed" // one string of bytes
+	ListsArray  Lists = "array"
+)
+
+// Decodes tells whether some listener decodes.
+func (c *Config) Decodes() bool {
+	return slices.ContainsFunc(c.Listeners, func(l Listener) bool { return l.Values == ValuesDecoded })
 }
 
 // ListenerTLS is how connections of clients are encrypted: not at all without a
@@ -49,6 +78,46 @@ func listenerElements() []Option {
 			Key: "tls.client_ca_file", Form: words("file", acceptedFile),
 			Meaning: "PEM certificates that a client's must lead to; empty: clients need none",
 		},
+		{
+			Key: "values", Default: string(ValuesStored), Form: choice(ValuesStored, ValuesDecoded),
+			Meaning: "What HMGET and HGET answer: stored, the store's bytes; decoded, what they mean by the catalogue in features_file",
+		},
+		{
+			Key: "lists", Default: string(ListsPacked), Form: choice(ListsPacked, ListsArray),
+			Meaning: "How decoded lists of ints and of strings are answered: packed into one string, or as an array",
+		},
+		{
+			Key: "doubles", Default: "false", Form: boolean(),
+			Meaning: "Whether clients that speak protocol version 3 get decoded floats as doubles; others get text",
+		},
+		{
+			Key: "defaults", Default: "false", Form: boolean(),
+			Meaning: "Whether a value that the store lacks is answered with the catalogue's default, where it has one, instead of nil",
+		},
+	}
+}
+
+// checkListenerValues wants what has a meaning for decoded values only not to be
+// asked of others, and a catalogue to decode by.
+func (l *loader) checkListenerValues() {
+	for i, listener := range l.config.Listeners {
+		key := func(option string) string { return fmt.Sprintf("listeners[%d].%s", i, option) }
+		if listener.Values == ValuesDecoded {
+			if l.config.FeaturesFile == "" {
+				l.add(key("values"), "nothing says how values are decoded; accepted: features_file beside it, or stored")
+			}
+			continue
+		}
+		const reason = "has no effect on stored values; accepted: values: decoded beside it, or the default"
+		if listener.Lists == ListsArray {
+			l.add(key("lists"), reason)
+		}
+		if listener.Doubles {
+			l.add(key("doubles"), reason)
+		}
+		if listener.Defaults {
+			l.add(key("defaults"), reason)
+		}
 	}
 }
 

@@ -52,7 +52,7 @@ func warmOptions() []Option {
 		},
 		{
 			Key:     "warm.peers",
-			Form:    listOf(checked("address", acceptedDial+" of an admin address; a name may stand for many, as that of a headless Service", checkDial)),
+			Form:    maybeEmpty(listOf(checked("address", acceptedDial+" of an admin address; a name may stand for many, as that of a headless Service", checkDial))),
 			Meaning: "Processes that serve the same clients: one of them is asked what is hot, which is then fetched from the store; admin.token_file holds their token too; empty: none",
 		},
 		{

@@ -13,6 +13,7 @@ import (
 func (l *loader) validate() {
 	l.checkListeners()
 	l.checkListenerTLS()
+	l.checkListenerValues()
 	l.checkAuth()
 	l.checkAdmin()
 	l.checkAdminToken()

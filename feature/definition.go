@@ -18,6 +18,19 @@ const (
 // Sources are all sources.
 var Sources = []Source{Batch, Realtime}
 
+// Hold is how values that come compressed by Snappy are held, and sent to those
+// who want them as stored.
+type Hold string
+
+// The ways to hold them.
+const (
+	HoldAsStored     Hold = "as_stored"
+	HoldUncompressed Hold = "uncompressed" // as a Snappy block that is not compressed
+)
+
+// Holds are all of these.
+var Holds = []Hold{HoldAsStored, HoldUncompressed}
+
 // Definition is what the catalogue says of one feature. Immutable.
 //
 // Its codec.Form decodes, encodes and compares its values.
@@ -49,4 +62,6 @@ type Policy struct {
 	// StaleIfError is how long past its age a value may be served where the
 	// store cannot be asked; -1: never, even where the configuration allows it.
 	StaleIfError time.Duration
+
+	Hold Hold
 }

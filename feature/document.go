@@ -35,6 +35,7 @@ type settings struct {
 	maxAge         *time.Duration
 	negativeMaxAge *time.Duration
 	staleIfError   *time.Duration
+	hold           Hold
 }
 
 // or fills what is not said.
@@ -48,6 +49,7 @@ func (s settings) or(base settings) settings {
 		maxAge:         cmp.Or(s.maxAge, base.maxAge),
 		negativeMaxAge: cmp.Or(s.negativeMaxAge, base.negativeMaxAge),
 		staleIfError:   cmp.Or(s.staleIfError, base.staleIfError),
+		hold:           cmp.Or(s.hold, base.hold),
 	}
 }
 
@@ -93,6 +95,7 @@ func (s *settings) fields(r *reader) fields {
 		"max_age":          r.duration("max_age", minAge, maxAge, &s.maxAge),
 		"negative_max_age": r.duration("negative_max_age", minAge, maxAge, &s.negativeMaxAge),
 		"stale_if_error":   r.duration("stale_if_error", 0, maxAge, &s.staleIfError),
+		"hold":             choose(r, "hold", Holds, &s.hold),
 	}
 }
 

@@ -2,6 +2,7 @@ package feature
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -46,7 +47,7 @@ func Lint(file string) ([]Problem, error) {
 		return nil, err
 	}
 	catalogue, problems := parse(file, content)
-	for _, warning := range catalogue.warnings {
+	for _, warning := range catalogue.Warnings() {
 		warning.Warning = false
 		problems = append(problems, warning)
 	}
@@ -92,7 +93,8 @@ func parse(file string, content []byte) (*Catalogue, []Problem) {
 		r.add(0, "", "holds more than one YAML document; put all features into the first")
 	}
 	d := r.document(root.Content[0])
-	catalogue := d.resolve(r)
+	listed := d.resolve(r)
+	listed.sum = sha256.Sum256(content)
 	byLine(r.problems)
-	return catalogue, r.problems
+	return listed.catalogue(), r.problems
 }

@@ -46,11 +46,11 @@ func parsed(t *testing.T, content string) *Catalogue {
 func TestAFeatureHasItsOwnSettingsThenItsGroupsThenTheDefaults(t *testing.T) {
 	c := parsed(t, example)
 	for name, want := range map[string]Policy{
-		"daf_cs_p6m_consumer2vec_emb": {Batch, true, 26 * time.Hour, 0, 10 * time.Minute},
-		"daf_orders_7d":               {Realtime, true, 5 * time.Minute, 30 * time.Second, 0},
-		"daf_eta":                     {Batch, true, 90 * time.Second, 0, -1},
-		"secret":                      {Batch, false, time.Hour, 0, 0},
-		"not listed":                  {Batch, true, time.Hour, 0, 0},
+		"daf_cs_p6m_consumer2vec_emb": {Batch, true, 26 * time.Hour, 0, 10 * time.Minute, HoldAsStored},
+		"daf_orders_7d":               {Realtime, true, 5 * time.Minute, 30 * time.Second, 0, HoldAsStored},
+		"daf_eta":                     {Batch, true, 90 * time.Second, 0, -1, HoldAsStored},
+		"secret":                      {Batch, false, time.Hour, 0, 0, HoldAsStored},
+		"not listed":                  {Batch, true, time.Hour, 0, 0, HoldAsStored},
 	} {
 		if got := c.Policy(ID(name)); got != want {
 			t.Errorf("%s: %+v, want %+v", name, got, want)
@@ -254,6 +254,52 @@ func BenchmarkParse(b *testing.B) {
 	for b.Loop() {
 		if _, err := Parse("f", content); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+func TestHoldIsForWhatIsCompressed(t *testing.T) {
+	c := parsed(t, `
+defaults: {hold: uncompressed}
+features:
+  - {name: list, type: int_list}
+  - {name: other, type: int_list, hold: as_stored}
+  - {name: number, type: int}
+`)
+	for name, want := range map[string]Hold{"list": HoldUncompressed, "other": HoldAsStored, "number": HoldUncompressed} {
+		if got := c.Feature(name).Hold; got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+	_, err := Parse("f.yaml", []byte("features:\n  - {name: n, type: int, hold: uncompressed}\n"))
+	if err == nil || !strings.Contains(err.Error(), "hold: uncompressed has no meaning with the encoding text") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestACatalogueTakesOverAnother(t *testing.T) {
+	c, later := parsed(t, example), parsed(t, "features:\n  - {name: daf_eta, type: int, max_age: 3s}\n")
+	if c.Same(later) || !c.Same(parsed(t, example)) {
+		t.Error("catalogues are not told apart by their text")
+	}
+	cover, err := NewCover([]string{"daf_e*"}, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.TakeOver(later)
+	if !c.Same(later) || c.Len() != 1 || c.Feature("daf_eta").Type != codec.Int || c.Policy(ID("daf_eta")).MaxAge != 3*time.Second {
+		t.Error("the catalogue says what it said before")
+	}
+	if !cover.Has(ID("daf_eta")) || cover.Has(ID("daf_orders_7d")) {
+		t.Error("a cover goes by the names of before")
+	}
+}
+
+func TestTheNearestNameIsOneLetterAway(t *testing.T) {
+	c := parsed(t, example)
+	for given, want := range map[string]string{"daf_etaa": "daf_eta", "DAF_ETA": "daf_eta", "daf_ate": "", "daf_eat": "daf_eta"} {
+		if got := c.Nearest(given); got != want {
+			t.Errorf("%s: %q, want %q", given, got, want)
 		}
 	}
 }

@@ -21,8 +21,8 @@ import (
 const maxName = 1024
 
 // resolve makes the catalogue. Features that have problems are left out.
-func (d *document) resolve(r *reader) *Catalogue {
-	c := &Catalogue{
+func (d *document) resolve(r *reader) *listing {
+	c := &listing{
 		scheme:   d.scheme,
 		byName:   make(map[string]*Definition, len(d.features)),
 		byField:  make(map[string]*Definition, len(d.features)),
@@ -49,7 +49,7 @@ func (d *document) resolve(r *reader) *Catalogue {
 	return c
 }
 
-func (c *Catalogue) insert(d *Definition) {
+func (c *listing) insert(d *Definition) {
 	c.features = append(c.features, d)
 	c.byName[d.Name] = d
 	if d.Group != "" {
@@ -69,7 +69,7 @@ func (c *Catalogue) insert(d *Definition) {
 	d.Cacheable = false
 }
 
-func (c *Catalogue) warnCollisions(file string, lines map[string]int) {
+func (c *listing) warnCollisions(file string, lines map[string]int) {
 	for _, d := range c.features {
 		if len(d.Collides) == 0 || c.byField[d.Field] != d {
 			continue
@@ -126,6 +126,9 @@ func (d *document) define(r *reader, e entry) *Definition {
 		}
 		return definition
 	}
+	if encoding := definition.Encoding; e.hold == HoldUncompressed && encoding != codec.Snappy && encoding != codec.SnappyProtobuf {
+		r.add(e.line, e.name, "hold: uncompressed has no meaning with the encoding %s; leave it out", encoding)
+	}
 	if e.fallback != nil {
 		definition.Default = r.fallback(e.fallback, definition.Form)
 	}
@@ -170,7 +173,7 @@ func (s Scheme) checkName(name string) string {
 
 // policy of settings that inherited all they can.
 func (s settings) policy() Policy {
-	p := Policy{Source: s.source, Cacheable: s.cacheable == nil || *s.cacheable}
+	p := Policy{Source: s.source, Cacheable: s.cacheable == nil || *s.cacheable, Hold: cmp.Or(s.hold, HoldAsStored)}
 	p.MaxAge = valueOf(s.maxAge)
 	p.NegativeMaxAge = valueOf(s.negativeMaxAge)
 	if p.MaxAge > 0 && p.NegativeMaxAge > p.MaxAge {

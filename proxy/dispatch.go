@@ -366,6 +366,7 @@ func (c *client) place(p *passing) error {
 			}
 		}
 		c.txn.noteWrites(*p)
+		c.server.writing.Add(1)
 		c.invalidate(*p)
 		c.writing.Add(1)
 	}
@@ -400,5 +401,8 @@ func (c *client) invalidate(p passing) {
 	}
 	for _, k := range p.keys {
 		s.cache.Invalidate([]byte(k), s.tuned.Load().WriteSettle)
+	}
+	if s.cfg.Wrote != nil {
+		s.cfg.Wrote()
 	}
 }

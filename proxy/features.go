@@ -39,7 +39,6 @@ func (c *client) featuresRead(cmd *command.Command, args [][]byte) error {
 	switch {
 	case err != nil:
 	case c.txn.open:
-		c.txn.broken = true
 		err = errNotInTransaction(cmd)
 	default:
 		var t *typed
@@ -50,6 +49,7 @@ func (c *client) featuresRead(cmd *command.Command, args [][]byte) error {
 			return c.readEach(cmd, entities, t)
 		}
 	}
+	c.txn.broken = c.txn.broken || c.txn.open
 	c.server.other.add(cmd.Name, "error")
 	c.refuse(owed, err)
 	return nil

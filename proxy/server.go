@@ -38,10 +38,13 @@ type Config struct {
 	Rollout        *rollout.Rollout // which reads are answered from memory; nil: all
 	Announce       string           // where cluster clients are told to find the proxy; "": where they did
 	TunnelIdle     time.Duration    // how long a tunnel without state may go unused
-	Auth           Auth             // who may connect
+	// Wrote, if set, is called when a write has changed the cache: before it is
+	// forwarded, and once more after its reply. Server.Writes counts it between.
+	Wrote func()
+	Auth  Auth // who may connect
 	// Catalogue is the one in force, for reads by name; nil: there is none.
 	Catalogue func() *feature.Catalogue
-	Log            *slog.Logger
+	Log       *slog.Logger
 }
 
 // Server accepts clients and serves them until its context ends.
@@ -75,6 +78,7 @@ type Server struct {
 	accepted, refused, outputLimit, protocolErrors, fetchErrors, authFailures atomic.Uint64
 	staleOnError                                                              atomic.Uint64 // values
 	other                                                                     otherCommands
+	writing                                                                   atomic.Int64 // forwarded writes that were not answered yet, of all clients
 }
 
 // New returns a server that answers from c and asks up.
@@ -148,6 +152,9 @@ func Listen(address string) (net.Listener, error) {
 	}
 	return l, nil
 }
+
+// Writes is how many writes were forwarded and not answered yet.
+func (s *Server) Writes() int64 { return s.writing.Load() }
 
 // Serve accepts clients on listeners until ctx ends. Connections that are open
 // then are served for Config.ServeOn, or until none is left, and what is in flight

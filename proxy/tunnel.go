@@ -346,6 +346,7 @@ func (c *client) answered(p passing, frame []byte) {
 	if p.write {
 		c.invalidate(p)
 		c.writing.Add(-1)
+		c.server.writing.Add(-1)
 	}
 	if p.blocks {
 		c.blocking.Add(-1)

@@ -68,20 +68,23 @@ func (w *worker) compareValue(read *Read, t *tally, position int, cached value, 
 		w.counts.count(t, position, read.kind, Match, 1)
 		return
 	}
-	promise := w.promise(read.kind, field)
-	s := &suspect{
+	d := &suspect{
 		position: position, cached: bytes.Clone(cached.wire), stored: bytes.Clone(stored),
 		began: cached.began, looked: read.at, seen: read.seen, from: read.from, times: 1,
-		source: promise.Source, due: read.seen.Add(promise.Within),
 	}
 	if read.kind != KindShadow {
-		s.age = time.Duration(read.at-cached.began) * cache.TickLength
+		d.age = time.Duration(read.at-cached.began) * cache.TickLength
 	}
 	if same {
-		w.conclude(read.kind, string(read.entity), read.projection, s, Spelling, read.seen)
+		w.counts.count(t, position, read.kind, Spelling, 1)
+		if w.spellings.first(field, read.seen) {
+			w.remember(read.kind, string(read.entity), read.projection, d, Spelling, read.seen)
+		}
 		return
 	}
-	if !w.suspects.add(key{read.kind, string(read.entity), read.projection}, s) {
+	promise := w.promise(read.kind, field)
+	d.source, d.due = promise.Source, read.seen.Add(promise.Within)
+	if !w.suspects.add(key{read.kind, string(read.entity), read.projection}, d) {
 		w.counts.drop(read.kind, DropPending)
 	}
 }
@@ -127,7 +130,7 @@ func (r *Rollout) same(p *cache.Projection, position int, a, b []byte) (class Cl
 	if resp.IsNil(a) || resp.IsNil(b) {
 		return Match, resp.IsNil(a) && resp.IsNil(b)
 	}
-	means := r.cfg.Catalogue.Lookup(p.Fields[position].Name)
+	means := r.cfg.Catalogue().Lookup(p.Fields[position].Name)
 	if means == nil || p.View.Decoded { // decoded, what means the same is the same
 		return Match, false
 	}

@@ -173,8 +173,13 @@ func (w *worker) stillServed(entity []byte, p *cache.Projection, s *suspect, now
 // conclude counts, remembers and logs a difference of a class.
 func (w *worker) conclude(kind Kind, entity string, p *cache.Projection, s *suspect, class Class, now time.Time) {
 	w.counts.count(w.counts.of(p), s.position, kind, class, s.times)
+	w.remember(kind, entity, p, s, class, now)
+}
+
+// remember shows a difference to people.
+func (w *worker) remember(kind Kind, entity string, p *cache.Projection, s *suspect, class Class, now time.Time) {
 	field := p.Fields[s.position].Name
-	name, _ := w.cfg.Catalogue.Name(field)
+	name, _ := w.cfg.Catalogue().Name(field)
 	d := Difference{
 		Time: s.seen, Kind: kind.String(), Class: class.String(), Entity: readable(entity), Feature: readable(field), Name: name,
 		Age: s.age.Seconds(), Lasted: now.Sub(s.seen).Seconds(), Times: s.times, Source: s.source, Fetcher: s.from,

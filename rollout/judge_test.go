@@ -189,7 +189,7 @@ func TestWhatDiffersInSpellingAloneIsAClassOfItsOwn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	inBubble(t, func(cfg *Config) { cfg.Catalogue = catalogue }, func(r *rig) {
+	inBubble(t, func(cfg *Config) { cfg.Catalogue = func() *feature.Catalogue { return catalogue } }, func(r *rig) {
 		r.store.set("f", "0.1")
 		r.store.set("g", "0.1")
 		p := r.project("f", "g")
@@ -197,9 +197,13 @@ func TestWhatDiffersInSpellingAloneIsAClassOfItsOwn(t *testing.T) {
 		r.store.set("f", "0.10")
 		r.store.set("g", "0.10")
 		r.read("e", p, "a")
-		r.wants(KindDryRun, map[Class]uint64{Spelling: 1})
+		r.read("e", p, "a")
+		r.wants(KindDryRun, map[Class]uint64{Spelling: 2})
 		time.Sleep(2 * within)
-		r.wants(KindDryRun, map[Class]uint64{Spelling: 1, Wrong: 1}) // nobody knows what g means
+		r.wants(KindDryRun, map[Class]uint64{Spelling: 2, Wrong: 2}) // nobody knows what g means
+		if n := len(r.Differences(10)); n != 2 {
+			t.Errorf("%d differences are remembered, want one of each feature", n)
+		}
 	})
 }
 

@@ -68,6 +68,9 @@ func (r *Rollout) Consult(entity []byte, p *cache.Projection, now cache.Tick, v 
 	read.version = v
 	held := r.cfg.Cache
 	read.found = held.Lookup(entity, p, now)
+	if !read.found.Complete && p.View.Decoded && held.DecodeHeld(entity, p, &read.found, now) {
+		read.found = held.Lookup(entity, p, now)
+	}
 	if read.served = read.found.Complete; read.served {
 		return read
 	}

@@ -16,9 +16,11 @@ import (
 
 // Config says what is decided and compared.
 type Config struct {
-	Mode      config.Mode
-	Options   config.Rollout
-	Catalogue *feature.Catalogue // names, and what values mean; nil: nothing is known
+	Mode    config.Mode
+	Options config.Rollout
+	// Catalogue is the one in force: names, and what values mean; nil: there is
+	// none.
+	Catalogue func() *feature.Catalogue
 
 	Cache *cache.Cache
 	Clock *cache.Clock // the cache's
@@ -65,14 +67,15 @@ type Rollout struct {
 	counts   counts
 
 	shadowShare atomic.Uint64 // of the fetches, out of wholeShare
-	warned      atomic.Int64  // when a wrong answer was last logged, in Unix nanoseconds
+	spellings   spellings
+	warned      atomic.Int64 // when a wrong answer was last logged, in Unix nanoseconds
 }
 
 // New returns a Rollout that compares once Run is called. Its error tells of a
 // rule that cannot be read, or of a log that cannot be opened.
 func New(cfg Config) (*Rollout, error) {
 	if cfg.Catalogue == nil {
-		cfg.Catalogue = feature.Empty()
+		cfg.Catalogue = feature.Empty
 	}
 	r := &Rollout{
 		cfg: cfg, queue: make(chan *Read, cfg.Options.Queue), due: make(chan *pending),
@@ -131,7 +134,7 @@ func (r *Rollout) SetRules(mode config.Mode, rules []config.Rule) error {
 func (r *Rollout) set(mode config.Mode, rules []config.Rule) error {
 	var names feature.Names
 	if r.cfg.Catalogue != nil {
-		names = r.cfg.Catalogue
+		names = r.cfg.Catalogue()
 	}
 	made, err := newRules(mode, rules, names)
 	if err != nil {
@@ -141,9 +144,9 @@ func (r *Rollout) set(mode config.Mode, rules []config.Rule) error {
 	return nil
 }
 
-// TakeOver puts into force what has changed between two configurations. What has
-// not is left as somebody may have set it since. Both were checked when they were
-// loaded.
+// TakeOver puts into force what has changed between two configurations, and the
+// names of the catalogue in force. What has not changed is left as somebody may
+// have set it since. Both were checked when they were loaded.
 func (r *Rollout) TakeOver(modeBefore config.Mode, before config.Rollout, mode config.Mode, now config.Rollout) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -20,6 +20,7 @@ type Feature struct {
 	Suspended          bool     `json:"suspended"` // fetched each time: what should invalidate it is not trusted
 	Kept               bool     `json:"kept"`      // false: never kept, by cache.never_cache
 	Rule               string   `json:"rule"`      // the one that decides for it
+	Undecoded          uint64   `json:"undecoded"` // values that did not decode by the catalogue, and were served as stored
 }
 
 // Features are features, those asked for most first.
@@ -47,6 +48,7 @@ type Entity struct {
 type Value struct {
 	Field      string  `json:"field"`
 	Name       string  `json:"name,omitempty"`
+	Form       string  `json:"form"` // stored, decoded, array or double
 	Bytes      int     `json:"bytes"`
 	Missing    bool    `json:"missing"` // what is held is that the store has none
 	AgeSeconds float64 `json:"age_seconds"`

@@ -21,6 +21,7 @@ export const features = new Table({
       value: (r) => r.suspended ? "suspended" : r.kept ? "kept" : "never kept",
       tag: (r) => r.suspended ? "degraded" : r.kept ? "ok" : "plain",
     },
+    { key: "undecoded", label: "Not decoded", num: true, show: (r) => count(r.undecoded), tag: (r) => r.undecoded ? "degraded" : "" },
     { key: "rule", label: "Rule" },
   ],
 });
@@ -97,10 +98,10 @@ export const changes = new Table({
 changes.sort = { column: changes.columns[0], order: -1 };
 
 export const held = () => new Table({
-  id: "held", title: "What is held", empty: "Nothing is held.", rowKey: (r) => r.field,
+  id: "held", title: "What is held", empty: "Nothing is held.", rowKey: (r) => r.form === "stored" ? r.field : r.field + " " + r.form,
   columns: [
     field,
-    { key: "missing", label: "Value", value: (r) => r.missing ? -1 : r.bytes, show: (r) => r.missing ? "the store has none" : bytes(r.bytes) },
+    { key: "missing", label: "Value", value: (r) => r.missing ? -1 : r.bytes, show: (r) => r.missing ? "the store has none" : bytes(r.bytes) + (r.form === "stored" ? "" : ", " + r.form) },
     { key: "age_seconds", label: "Age", num: true, show: (r) => duration(r.age_seconds) },
     { key: "why", label: "Would be", show: (r) => r.served ? "served" : "fetched", tag: (r) => r.served ? "ok" : "degraded", sub: (r) => r.served ? "" : r.why },
   ],

@@ -36,7 +36,7 @@ type answers struct {
 }
 
 // get returns the view of key, made by build if there is none.
-func (a *answers) get(key viewKey, build func(viewKey) *view) *view {
+func (a *answers) get(key viewKey, build func(viewKey) *view, counters *counters) *view {
 	a.mu.Lock()
 	if element, ok := a.byKey[key]; ok {
 		a.recent.MoveToFront(element)
@@ -59,11 +59,11 @@ func (a *answers) get(key viewKey, build func(viewKey) *view) *view {
 	}
 	a.bytes += w.held
 	a.byKey[key] = a.recent.PushFront(w)
+	a.forget(counters)
 	return w
 }
 
-// grew counts a reply that was rendered, and forgets views that were not asked
-// for in a long time. Whoever still writes a reply of theirs goes on.
+// grew counts a reply that was rendered.
 func (a *answers) grew(w *view, bytes int, counters *counters) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -73,6 +73,12 @@ func (a *answers) grew(w *view, bytes int, counters *counters) {
 	}
 	w.held += bytes
 	a.bytes += bytes
+	a.forget(counters)
+}
+
+// forget makes room: views that were not asked for in a long time go. Whoever
+// still writes a reply of theirs goes on. Under mu.
+func (a *answers) forget(counters *counters) {
 	for a.bytes > a.most && a.recent.Len() > 1 {
 		oldest := a.recent.Remove(a.recent.Back()).(*view)
 		delete(a.byKey, oldest.key)

@@ -367,6 +367,23 @@ func TestRepeatedAnswersAreTheSameBytesAndBounded(t *testing.T) {
 	}
 }
 
+// Views are bounded also where nobody asks for a rendered reply: clients that
+// only read data, and are sent elsewhere, under ever new names.
+func TestViewsOfWhichNothingIsRenderedAreBounded(t *testing.T) {
+	v := testViews(fleetOf(t, 60, 20), 3)
+	const most = 1 << 18
+	v.answers.most = most
+	for i := range 2000 {
+		if _, ok := v.of(identity{hash: uint64(i)}).owner(7); !ok {
+			t.Fatal("nobody owns slot 7")
+		}
+	}
+	views, bytes := v.answers.size()
+	if bytes > most || views != len(v.answers.byKey) || v.counters.forgotten.Load() == 0 {
+		t.Errorf("%d views of %d bytes are kept, %d forgotten", views, bytes, v.counters.forgotten.Load())
+	}
+}
+
 // Both are of a fleet of 2,000 nodes in 20 shards and 10,000 clients, each told
 // three nodes of each shard.
 func BenchmarkSlots(b *testing.B) {

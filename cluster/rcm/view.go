@@ -123,7 +123,7 @@ func (v *views) of(client identity) *view {
 	if !v.zones[zone] {
 		zone = "" // whatever clients call themselves, they make no more views than there are zones
 	}
-	return v.answers.get(viewKey{client.hash, zone}, v.chosen)
+	return v.answers.get(viewKey{client.hash, zone}, v.chosen, v.counters)
 }
 
 // turned is the whole topology; in each shard another node is first.

@@ -26,18 +26,19 @@ features:
 	if err != nil {
 		t.Fatal(err)
 	}
-	of := policies(cfg)
+	of := policies(cfg, cfg.Catalogue())
 	for field, want := range map[string]cache.Policy{
 		"long":     {MaxAge: 26 * time.Hour, NegativeMaxAge: 5 * time.Minute, StaleIfError: 10 * time.Minute, Keep: true},
 		"short":    {MaxAge: time.Minute, NegativeMaxAge: time.Minute, Keep: true},
 		"never":    {MaxAge: time.Hour, NegativeMaxAge: 5 * time.Minute, StaleIfError: 2 * time.Minute},
 		"unlisted": {MaxAge: time.Hour, NegativeMaxAge: 5 * time.Minute, StaleIfError: 2 * time.Minute, Keep: true},
 	} {
+		want.Definition = cfg.Catalogue().Feature(field)
 		if got := of(field); got != want {
 			t.Errorf("%s: %+v, want %+v", field, got, want)
 		}
 	}
-	if got := policies(config.Default())(feature.ID("x")); got.MaxAge != time.Hour || !got.Keep {
+	if got := policies(config.Default(), feature.Empty())(feature.ID("x")); got.MaxAge != time.Hour || !got.Keep {
 		t.Errorf("without a catalogue: %+v", got)
 	}
 }

@@ -79,6 +79,8 @@ func featureState(f api.Feature) string {
 		return "suspended"
 	case !f.Kept:
 		return "never kept"
+	case f.Undecoded > 0:
+		return fmt.Sprintf("kept, %d not decoded", f.Undecoded)
 	}
 	return "kept"
 }
@@ -90,13 +92,13 @@ func writeEntity(out *tabwriter.Writer, e api.Entity) {
 		return
 	}
 	fmt.Fprintf(out, "%d values in %s\n", len(e.Values), shortBytes(int64(e.Bytes)))
-	fmt.Fprintln(out, "FIELD\tNAME\tBYTES\tAGE\tSERVED\tWHY")
+	fmt.Fprintln(out, "FIELD\tNAME\tFORM\tBYTES\tAGE\tSERVED\tWHY")
 	for _, v := range e.Values {
 		size := strconv.Itoa(v.Bytes)
 		if v.Missing {
 			size = "none"
 		}
-		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%t\t%s\n", v.Field, orUnknown(v.Name), size, shortTime(&v.AgeSeconds), v.Served, v.Why)
+		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\t%t\t%s\n", v.Field, orUnknown(v.Name), v.Form, size, shortTime(&v.AgeSeconds), v.Served, v.Why)
 	}
 }
 

@@ -11,14 +11,11 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"go.yaml.in/yaml/v3"
-
-	"github.com/fsproxy/fsproxy/admin"
 )
 
 const deployFolder = "../../deploy/sidecar"
@@ -197,27 +194,6 @@ func manifests(t *testing.T) (paths []string) {
 		t.Fatal(err)
 	}
 	return paths
-}
-
-var metricName = regexp.MustCompile(`\b(fsproxy_[a-z_]+[a-z])\b`)
-
-func TestDashboardAndAlertsAskOnlyForMetricsThatThereAre(t *testing.T) {
-	known := admin.MarkdownTable() + " `fsproxy_inject_reviews_total` `fsproxy_inject_certificate_expiry_timestamp_seconds` "
-	for _, file := range []string{"alerts.yaml", "dashboard.json"} {
-		text, err := os.ReadFile(filepath.Join(deployFolder, "chart", "files", file))
-		if err != nil {
-			t.Fatal(err)
-		}
-		names := metricName.FindAllString(string(text), -1)
-		if len(names) < 9 {
-			t.Errorf("%s: only %d metrics", file, len(names))
-		}
-		for _, name := range names {
-			if !strings.Contains(known, "`"+strings.TrimSuffix(name, "_bucket")+"`") {
-				t.Errorf("%s: there is no metric %s", file, name)
-			}
-		}
-	}
 }
 
 func TestWaitingAsksAgainUntilReadyOrOutOfPatience(t *testing.T) {

@@ -24,7 +24,7 @@ type reloader struct {
 	mu     sync.Mutex // held while reloading; protects what follows
 	loaded *config.Config
 	last   api.Reload
-	files  []string          // for watch: the file, and that of the token
+	files  []string          // for watch: the file, that of the token, and the feature catalogue
 	seen   [sha256.Size]byte // what was in them
 }
 
@@ -34,14 +34,17 @@ func newReloader(cfg *config.Config, log *slog.Logger, apply func(before, now *c
 	return r
 }
 
-// from says which file the configuration is loaded from, and how.
+// from says which file the configuration is loaded from ("": none, but there is a
+// feature catalogue), and how.
 func (r *reloader) from(path string, load func() (*config.Config, error)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.load, r.last.Supported = load, true
-	r.files = []string{path}
-	if token := r.config().Admin.TokenFile; token != "" {
-		r.files = append(r.files, token)
+	r.files = nil
+	for _, file := range []string{path, r.config().Admin.TokenFile, r.config().FeaturesFile} {
+		if file != "" {
+			r.files = append(r.files, file)
+		}
 	}
 	seen := fingerprint(r.files)
 	// Seen is what is in force, unless the file has changed since it was loaded.
@@ -52,7 +55,7 @@ func (r *reloader) from(path string, load func() (*config.Config, error)) {
 	}
 }
 
-// watch reloads when the file changes, or that of the token, until ctx ends.
+// watch reloads when one of the files changes, until ctx ends.
 func (r *reloader) watch(ctx context.Context) {
 	if r.load == nil {
 		return

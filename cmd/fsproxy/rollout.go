@@ -17,13 +17,13 @@ import (
 
 // newRollout assembles what decides which reads are answered from memory.
 // Shadow may be nil.
-func newRollout(cfg *config.Config, held *cache.Cache, clock *cache.Clock, store, shadow *cluster.Upstream, statuses func() []invalidation.Status, log *slog.Logger) (*rollout.Rollout, error) {
+func newRollout(cfg *config.Config, catalogue func() *feature.Catalogue, held *cache.Cache, clock *cache.Clock, store, shadow *cluster.Upstream, statuses func() []invalidation.Status, log *slog.Logger) (*rollout.Rollout, error) {
 	promises, err := newPromises(cfg, statuses)
 	if err != nil {
 		return nil, err
 	}
 	made := rollout.Config{
-		Mode: cfg.Mode, Options: cfg.Rollout, Catalogue: cfg.Catalogue(),
+		Mode: cfg.Mode, Options: cfg.Rollout, Catalogue: catalogue,
 		Cache: held, Clock: clock, Store: store, Promise: promises.of, Log: log,
 	}
 	if shadow != nil { // or the interface would hold a nil pointer

@@ -13,6 +13,7 @@ import (
 	"github.com/fsproxy/fsproxy/cache"
 	"github.com/fsproxy/fsproxy/cluster"
 	"github.com/fsproxy/fsproxy/config"
+	"github.com/fsproxy/fsproxy/feature"
 	"github.com/fsproxy/fsproxy/invalidation"
 	"github.com/fsproxy/fsproxy/proxy"
 	"github.com/fsproxy/fsproxy/resp"
@@ -33,6 +34,9 @@ type sidecar struct {
 	reload   *reloader
 	level    *slog.LevelVar // of log; nil: fixed
 	sources  *invalidation.Set
+	warm     warming
+	// catalogue is what cfg's was at the start, and says what the one in force says.
+	catalogue *feature.Catalogue
 
 	listeners     []net.Listener
 	adminListener net.Listener // nil: switched off
@@ -41,7 +45,8 @@ type sidecar struct {
 // newSidecar opens the listeners, so that whoever starts it knows at once
 // whether the addresses can be had, and begins to look for the store.
 func newSidecar(cfg *config.Config, log *slog.Logger) (*sidecar, error) {
-	s := &sidecar{cfg: cfg, log: log, clock: cache.NewClock()}
+	s := &sidecar{cfg: cfg, log: log, catalogue: cfg.Catalogue()}
+	s.newClock()
 	if err := s.listen(); err != nil {
 		s.closeListeners()
 		return nil, err
@@ -66,6 +71,7 @@ func (s *sidecar) listen() error {
 		if tlsConfig != nil {
 			opened = tls.NewListener(opened, tlsConfig)
 		}
+		opened = viewOf(l).Listener(opened)
 		s.listeners = append(s.listeners, opened)
 	}
 	if s.cfg.Admin.Address == "" {
@@ -96,7 +102,8 @@ func (s *sidecar) assemble() error {
 		Shards: cfg.Cache.Shards, MaxRowBytes: int(cfg.Cache.MaxRowBytes), MaxFeatures: cfg.Cache.MaxFeatures,
 		MaxProjections: cfg.Cache.MaxProjections, MaxLayouts: cfg.Cache.MaxLayouts, NeverCache: cfg.Cache.NeverCache,
 		StaleWhileRevalidate: cfg.Invalidation.StaleWhileRevalidate,
-		Policy:               policies(cfg),
+		Policy:               policies(cfg, s.catalogue),
+		Decodes:              cfg.Decodes(),
 		StaleIfError:         cfg.Upstream.StaleIfError,
 	}, s.clock)
 	if err != nil {
@@ -125,20 +132,21 @@ func (s *sidecar) assemble() error {
 		return err
 	}
 	if s.shadow, err = newShadow(cfg, s.log); err == nil {
-		s.rollout, err = newRollout(cfg, s.cache, s.clock, s.upstream, s.shadow, s.sources.Statuses, s.log)
+		s.rollout, err = newRollout(cfg, cfg.Catalogue, s.cache, s.clock, s.upstream, s.shadow, s.sources.Statuses, s.log)
 	}
 	if err != nil {
 		s.closeStores()
 		return err
 	}
 	s.proxy = proxy.New(s.proxyConfig(cfg), s.cache, s.upstream, s.clock)
+	s.newKeeper()
 	s.reload = newReloader(cfg, s.log, s.takeOver)
 	build := readBuild()
 	s.admin = admin.New(admin.Build{Version: build.Version, Commit: build.Commit, Go: build.Go}, admin.Sources{
 		Cache: s.cache, Upstream: s.upstream, Proxy: s.proxy, Clock: s.clock,
 		Config: s.reload.config, Mode: s.rollout.Mode, SetMode: s.rollout.SetMode,
 		Reload: s.reload.reload, LastReload: s.reload.outcome,
-		Invalidation: s.sources.Statuses, Names: cfg.Catalogue(),
+		Invalidation: s.sources.Statuses, Invalidated: s.warm.void, Names: cfg.Catalogue(),
 		Rollout: rolloutView{s.rollout}, Compared: s.rollout,
 	}, s.log)
 	return nil
@@ -155,6 +163,8 @@ func (s *sidecar) proxyConfig(cfg *config.Config) proxy.Config {
 		FetchTimeout: cfg.Upstream.FetchTimeout, WriteSettle: cfg.Cache.WriteSettle,
 		ServeOn: cfg.DrainTimeout, DrainTimeout: finishTimeout,
 		Rollout: s.rollout, Announce: cfg.Announce, TunnelIdle: cfg.Upstream.TunnelIdleTimeout, Auth: proxyAuth(cfg.Auth), Log: s.log,
+		Catalogue: func() *feature.Catalogue { return s.catalogue },
+		Wrote:     s.warm.void,
 	}
 }
 
@@ -170,6 +180,7 @@ func (s *sidecar) closeStores() {
 // and rules are left as somebody may have set them, unless the file says others.
 func (s *sidecar) takeOver(before, now *config.Config) {
 	s.rollout.TakeOver(before.Mode, before.Rollout, now.Mode, now.Rollout)
+	s.takeCatalogue(now)
 	s.proxy.Tune(s.proxyConfig(now))
 	s.cache.SetMaxBytes(int64(now.Cache.ResolvedMaxBytes()))
 	if s.level != nil {
@@ -196,7 +207,9 @@ func (s *sidecar) run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { s.clock.Run(background) })
 	wg.Go(func() { s.cache.Reclaim(background) })
+	s.warm.open()
 	wg.Go(func() { s.sources.Run(background) })
+	wg.Go(func() { s.warmUp(background) })
 	wg.Go(func() { s.rollout.Run(background) })
 	wg.Go(func() { s.reload.watch(background) })
 	ctx, cancel := context.WithCancel(ctx)
@@ -213,6 +226,7 @@ func (s *sidecar) run(ctx context.Context) error {
 	s.admin.SetReady(true)
 	s.awaitStore(ctx)
 	err := s.proxy.Serve(ctx, s.listeners...)
+	s.keepRows()
 	s.closeStores()
 	stop()
 	wg.Wait()

@@ -42,7 +42,7 @@ func newKafkaConfig(cfg config.Kafka, names feature.Names) (kafka.Config, error)
 	k := kafka.Config{
 		Brokers: cfg.Brokers, TLS: tlsConfig,
 		SASL:          kafka.SASL{Mechanism: string(cfg.SASL.Mechanism), Username: cfg.SASL.Username, Password: password},
-		CheckInterval: cfg.CheckInterval, RefreshInterval: cfg.RefreshInterval, Names: names,
+		CheckInterval: cfg.CheckInterval, RefreshInterval: cfg.RefreshInterval, Names: names, Encode: encoder(names),
 	}
 	for i, t := range cfg.Topics {
 		cover, err := feature.NewCover(t.Covers, names)

@@ -18,9 +18,14 @@ const (
 )
 
 // Encoder makes of a value in a JSON record, its literal text, what the store
-// holds of the feature. ok false: it cannot tell, and the feature is evicted
-// where it would have been replaced.
-type Encoder func(feature, literal []byte) (stored []byte, ok bool)
+// holds of the feature, which is given by its name or by its field. ErrUnlisted
+// says that it knows nothing of the feature: then plain values are taken as they
+// are written. After any other error the feature is evicted where it would have
+// been replaced.
+type Encoder func(feature, literal []byte) (stored []byte, err error)
+
+// ErrUnlisted is what an Encoder says of a feature of which it knows nothing.
+var ErrUnlisted = errors.New("the feature is not listed")
 
 // maxChanges bounds what a record may change, in features and in entities.
 const maxChanges = 1 << 16

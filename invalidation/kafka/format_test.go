@@ -85,11 +85,17 @@ func TestJSONValuesAreWhatTheStoreHolds(t *testing.T) {
 }
 
 func TestAnEncoderDecidesWhatTheStoreHolds(t *testing.T) {
-	p := jsonParser{encode: func(feature, literal []byte) ([]byte, bool) {
-		return append([]byte("<"), literal...), string(feature) != "unknown"
+	p := jsonParser{encode: func(feature, literal []byte) ([]byte, error) {
+		switch string(feature) {
+		case "misfit":
+			return nil, errors.New("of another type")
+		case "unlisted":
+			return nil, ErrUnlisted
+		}
+		return append([]byte("<"), literal...), nil
 	}}
 	testFormat(t, p, []formatTest{
-		{value: `{"features":{"list":[1,2],"unknown":1,"none":null}}`, want: "(key) list=<[1,2] none=nil unknown?"},
+		{value: `{"features":{"list":[1,2],"misfit":1,"none":null,"unlisted":true}}`, want: "(key) list=<[1,2] misfit? none=nil unlisted=1"},
 	})
 }
 

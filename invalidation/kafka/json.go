@@ -75,20 +75,24 @@ func (p jsonParser) add(u *update, name, literal []byte) {
 	case len(literal) == 0 || literal[0] == 'n':
 		u.put(invalidation.Value{Feature: name, Nil: true})
 		return
-	case p.encode != nil:
-		if stored, ok := p.encode(name, literal); ok {
-			u.put(invalidation.Value{Feature: name, Bytes: stored})
-		} else {
-			u.doubt(name)
-		}
-		return
 	}
-	stored, ok := plainValue(literal)
+	stored, ok := p.stored(name, literal)
 	if !ok {
 		u.doubt(name)
 		return
 	}
 	u.put(invalidation.Value{Feature: name, Bytes: stored})
+}
+
+// stored is what the store holds of a value, if that can be told.
+func (p jsonParser) stored(name, literal []byte) (stored []byte, ok bool) {
+	if p.encode != nil {
+		stored, err := p.encode(name, literal)
+		if !errors.Is(err, ErrUnlisted) {
+			return stored, err == nil
+		}
+	}
+	return plainValue(literal)
 }
 
 // plainValue is a text, number or truth as the store has it.

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"bytes"
 	"log/slog"
 	"slices"
 	"sync"
@@ -18,6 +19,7 @@ type topic struct {
 	// coversAll saves the question whether a feature is covered.
 	coversAll bool
 	parser    parser
+	names     feature.Names // nil: names are hashed
 	guard     *invalidation.Guard
 	marks     *invalidation.Marks // nil unless the format is markers
 	memory    invalidation.Memory
@@ -50,7 +52,7 @@ func newTopic(cfg TopicConfig, source Config, memory invalidation.Memory, log *s
 	}
 	cfg.Guard.Kind = invalidation.KindKafka
 	t := &topic{
-		name: cfg.Guard.Name, cfg: cfg, parser: p, memory: memory, log: log,
+		name: cfg.Guard.Name, cfg: cfg, parser: p, names: source.Names, memory: memory, log: log,
 		coversAll:  slices.Contains(cfg.Guard.Cover.Items(), "*"),
 		guard:      invalidation.NewGuard(cfg.Guard, memory, log),
 		partitions: make(map[int32]*partition),
@@ -180,8 +182,8 @@ func (t *topic) update(u *update) {
 	mayApply := t.cfg.Apply && u.versioned && t.guard.Trusted()
 	for i, v := range u.values {
 		// Nothing tells a name from a field, so both are meant: what is given, and
-		// the identifier of a feature of that name.
-		named := []byte(feature.ID(string(v.Feature)))
+		// the field of a feature of that name.
+		named := []byte(t.fieldOf(string(v.Feature)))
 		if !t.coversAll && !t.covers(v.Feature, named) {
 			t.uncovered.Add(1)
 		}
@@ -191,13 +193,15 @@ func (t *topic) update(u *update) {
 			continue
 		}
 		apply = append(apply, v)
-		if isID(v.Feature) {
+		switch {
+		case bytes.Equal(named, v.Feature): // fields are names
+		case isID(v.Feature):
 			// Hardly a name; and the identifier of it may be that of another feature.
 			evict = append(evict, named)
-			continue
+		default:
+			v.Feature = named
+			apply = append(apply, v)
 		}
-		v.Feature = named
-		apply = append(apply, v)
 	}
 	settle := t.cfg.Guard.Settle
 	if len(evict) > 0 {
@@ -210,6 +214,14 @@ func (t *topic) update(u *update) {
 		t.applied.Add(uint64(n))
 		t.guard.Counts.Applied.Add(1)
 	}
+}
+
+// fieldOf is the field of a name, by the scheme of the catalogue where there is one.
+func (t *topic) fieldOf(name string) string {
+	if scheme, ok := t.names.(interface{ Field(name string) string }); ok {
+		return scheme.Field(name)
+	}
+	return feature.ID(name)
 }
 
 func (t *topic) covers(given, named []byte) bool {

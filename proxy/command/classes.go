@@ -17,6 +17,7 @@ type decision struct {
 
 var decisions = []decision{
 	{class: Cached, names: "hmget hget", why: "answered from rows; what is missing is fetched"},
+	{class: Cached, names: "features.get features.mget", why: "fsproxy's own: reads by name instead of field, decoded; see FEATURES.md"},
 
 	{class: Local, names: "ping echo quit hello auth select reset", why: "about the connection, which is between client and proxy"},
 	{class: Local, names: "client", why: "the store does not know the proxy's clients; CLIENT PAUSE and UNPAUSE are passed on after a check of their arguments"},
@@ -27,7 +28,6 @@ var decisions = []decision{
 	{class: Local, names: "role readonly readwrite asking", why: "to its clients the proxy is the one master of a cluster of one node"},
 	{class: Local, names: "cluster", why: "to its clients the proxy is a cluster of one node that owns every slot"},
 	{class: Local, names: "time lolwut", why: "needs no store"},
-	{class: Local, names: "features.get features.mget", why: "reads by name instead of field, through the cache; see FEATURES.md"},
 
 	{
 		class: Refused, why: "would change a cluster that the client does not see",

@@ -161,6 +161,9 @@ func (w *writer) known() error {
 	projections := w.cache.Projections()
 	slices.SortFunc(projections, func(a, b *cache.Projection) int { return cmp.Compare(asked(b), asked(a)) })
 	for _, p := range projections {
+		if p.View != (cache.View{}) {
+			continue // made anew when somebody asks
+		}
 		numbers := make([]uint32, len(p.Fields))
 		for i, f := range p.Fields {
 			numbers[i] = w.feature(f)

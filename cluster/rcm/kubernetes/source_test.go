@@ -317,3 +317,44 @@ func TestARefusalSaysWhatToDo(t *testing.T) {
 		}
 	}
 }
+
+// A server that lists but never watches, whatever version is asked for, is not
+// asked for everything all the time: a list that succeeds is no reason to think
+// that it is well.
+func TestListsThatLeadToNoWatchBackOff(t *testing.T) {
+	for name, fault := range map[string]func(*fakeAPI){
+		"gone at once":   func(f *fakeAPI) { f.goneOnWatch = 1 << 30 },
+		"closed at once": func(f *fakeAPI) { f.closeAtOnce = 1 << 30 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFakeAPI(t)
+			f.put(podObject("a", "10.0.0.1", "0-16383"))
+			f.with(func() { fault(f) })
+			source, err := New(Config{
+				Server: f.server.URL, Namespaces: []string{"features"}, Selector: "app=fetcher", Logger: slog.New(slog.DiscardHandler),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer source.api.close()
+			source.timing = testTiming
+			w := &watcher{source: source, namespace: "features"}
+			for f.count("list") < 7 {
+				w.step(t.Context())
+			}
+			if w.failures < 5 {
+				t.Errorf("after %d lists of no use it waits as after %d failures", f.count("list"), w.failures)
+			}
+			// One event shows that it is well again.
+			f.with(func() { f.goneOnWatch, f.closeAtOnce, f.cutAfter = 0, 0, 2 })
+			if w.version == "" {
+				w.step(t.Context())
+			}
+			f.put(podObject("b", "10.0.0.2", "0-16383"))
+			f.put(podObject("c", "10.0.0.3", "0-16383"))
+			if w.step(t.Context()); w.failures != 1 { // that of the cut
+				t.Errorf("after an event it waits as after %d failures", w.failures)
+			}
+		})
+	}
+}

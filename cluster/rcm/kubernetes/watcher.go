@@ -65,23 +65,34 @@ type watcher struct {
 
 func (w *watcher) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		if w.version == "" {
-			w.settle(ctx, w.list(ctx))
-			continue
-		}
-		if !sleep(ctx, time.Until(w.began.Add(jitter(w.source.timing.gap)))) {
-			return
-		}
-		w.began = time.Now()
-		events, err := w.watch(ctx)
-		w.resumes++
-		if events > 0 {
-			w.resumes, w.failures = 0, 0
-		}
-		if gone(err) || w.resumes >= maxResumes {
-			w.version, w.resumes = "", 0
-		}
-		w.settle(ctx, err)
+		w.step(ctx)
+	}
+}
+
+// step lists, or watches until the watch ends. Only an event shows that the
+// server is well: one that lists, and whose watches come to nothing, would
+// otherwise be asked for everything all the time.
+func (w *watcher) step(ctx context.Context) {
+	if w.version == "" {
+		w.settle(ctx, w.list(ctx))
+		return
+	}
+	if !sleep(ctx, time.Until(w.began.Add(jitter(w.source.timing.gap)))) {
+		return
+	}
+	w.began = time.Now()
+	events, err := w.watch(ctx)
+	w.resumes++
+	if events > 0 {
+		w.resumes, w.failures = 0, 0
+	}
+	fruitless := w.resumes >= maxResumes
+	if gone(err) || fruitless {
+		w.version, w.resumes = "", 0
+	}
+	w.settle(ctx, err)
+	if err == nil && fruitless {
+		sleep(ctx, w.pause(nil))
 	}
 }
 
@@ -92,7 +103,6 @@ func (w *watcher) settle(ctx context.Context, err error) {
 		return
 	}
 	if err == nil {
-		w.failures = 0
 		w.heard()
 		return
 	}

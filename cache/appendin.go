@@ -51,18 +51,3 @@ func (r *rules) appendIn(out []byte, view View, element []byte, v resp.Version, 
 	}
 	return out
 }
-
-// Reform returns a value, element in wire form as a fetcher gave it, in the bytes
-// in which a row holds it as this feature. To compare what is held with the store,
-// not to serve it.
-func (f *Feature) Reform(element []byte) []byte {
-	if f.simple() || resp.IsNil(element) {
-		return element
-	}
-	var forms Forms
-	forms.add(0, f, element)
-	if other := forms.of(0, f, false); other != nil {
-		return other
-	}
-	return element
-}

@@ -1,0 +1,156 @@
+package cache
+
+import (
+	"testing"
+	"time"
+)
+
+// importing is a rig at tick 1000 with the roster of a and b.
+func importing(t *testing.T) (rig, *Roster, *Projection) {
+	t.Helper()
+	r := newRig(t, roomy)
+	r.at(1000)
+	names := [][]byte{[]byte("a"), []byte("b")}
+	r.Know(names)
+	ro := r.Roster(names)
+	if ro == nil {
+		t.Fatal("no roster")
+	}
+	return r, ro, r.mustProject("a", "b")
+}
+
+func (r rig) take(entity string, ro *Roster, at Tick, a, b string) (kept int) {
+	kept, _ = r.Import([]byte(entity), ro, [][]byte{appendBulk(nil, a), appendBulk(nil, b)}, []Tick{at, at})
+	return kept
+}
+
+func TestImportedValuesKeepTheirAge(t *testing.T) {
+	r, ro, p := importing(t)
+	r.at(1000 + Ticks(roomy.MaxAge))
+	r.take("e", ro, 1010, "1", "2")
+	r.want("e", p, 1009+Ticks(roomy.MaxAge), "1", "2")
+	r.want("e", p, 1010+Ticks(roomy.MaxAge))
+	if kept := r.take("old", ro, 1000, "1", "2"); kept != 0 {
+		t.Errorf("%d values past their age were imported", kept)
+	}
+}
+
+// Whatever came before a row, it is not imported against it: no invalidation of
+// any kind since this process began is undone.
+func TestNothingIsImportedAgainstAnInvalidation(t *testing.T) {
+	for name, what := range map[string]func(r rig){
+		"marker":       func(r rig) { r.Mark(cover("a")) },
+		"forgotten":    func(r rig) { r.Forget(cover("a"), 0) },
+		"update":       func(r rig) { r.Update([]byte("e"), [][]byte{[]byte("a")}, 0) },
+		"applied":      func(r rig) { r.Apply([]byte("e"), []Value{{Feature: []byte("a"), Bytes: []byte("x")}}, 1, 0, 0) },
+		"entity":       func(r rig) { r.Invalidate([]byte("e"), 0) },
+		"everything":   func(r rig) { r.InvalidateAll(0) },
+		"a suspension": func(r rig) { r.Suspend(cover("a")).Resume(0) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, before := range []bool{true, false} {
+				r, ro, p := importing(t)
+				if before {
+					what(r)
+				}
+				r.at(1001)
+				r.take("e", ro, 990, "old", "2")
+				if !before {
+					what(r)
+				}
+				r.at(1002)
+				found := r.Lookup([]byte("e"), p, 1002)
+				if missing, _ := found.Missing(nil, p, 1002); len(missing) == 0 || missing[0] != 0 {
+					t.Errorf("invalidated before %v: a is served", before)
+				}
+			}
+		})
+	}
+}
+
+func TestARowOfThisProcessIsNotReplacedByAnImportedOne(t *testing.T) {
+	r, ro, p := importing(t)
+	r.fillAll("e", p, 1000, "new", "new")
+	if kept := r.take("e", ro, 999, "old", "old"); kept != 0 {
+		t.Errorf("kept %d", kept)
+	}
+	r.want("e", p, 1001, "new", "new")
+}
+
+// A suspension that is lifted keeps what is held, but for what was changed
+// meanwhile, and keeps no fetch that begins within hold of it.
+func TestALiftedSuspensionKeepsWhatIsHeld(t *testing.T) {
+	r, ro, p := importing(t)
+	s := r.Suspend(cover("*"))
+	for _, entity := range []string{"same", "updated", "applied", "gone", "filled"} {
+		r.take(entity, ro, 990, "1", "2")
+		r.want(entity, p, 1000)
+	}
+	r.Update([]byte("updated"), [][]byte{[]byte("a")}, 0)
+	r.Apply([]byte("applied"), []Value{{Feature: []byte("a"), Bytes: []byte("new")}}, 1, 0, 0)
+	r.Invalidate([]byte("gone"), 0)
+	r.fillAll("filled", p, 1000, "x", "y")
+	r.reclaimAll(func() bool { return true })
+	r.at(1010)
+	s.Lift(50 * time.Millisecond) // five ticks
+	s.Resume(0)                   // does nothing more
+	a, b := r.mustProject("a"), r.mustProject("b")
+	r.want("same", p, 1010, "1", "2")
+	for _, entity := range []string{"updated", "applied"} {
+		r.want(entity, a, 1010)
+		r.want(entity, b, 1010, "2")
+	}
+	r.want("gone", b, 1010)
+	r.want("filled", p, 1010, "1", "2")
+	r.fillAll("fetched", p, 1015, "too", "soon")
+	r.want("fetched", p, 1016)
+	r.fillAll("fetched", p, 1016, "3", "4")
+	r.want("fetched", p, 1016, "3", "4")
+	// Likewise of a feature that nobody had asked for.
+	c := r.mustProject("c")
+	r.fillAll("fetched", c, 1015, "too soon")
+	r.want("fetched", c, 1016)
+}
+
+func TestAMarkerDuringASuspensionHoldsWhenItIsLifted(t *testing.T) {
+	r, ro, p := importing(t)
+	s := r.Suspend(cover("*"))
+	r.take("e", ro, 990, "1", "2")
+	r.Mark(cover("a"))
+	s.Lift(0)
+	r.want("e", r.mustProject("a"), 1001)
+	r.want("e", r.mustProject("b"), 1001, "2")
+	r.want("e", p, 1001)
+	gap := r.Suspend(cover("*"))
+	other := r.Suspend(cover("b"))
+	other.Lift(0)
+	r.want("e", r.mustProject("b"), 1001)
+	gap.Resume(0)
+	r.want("e", r.mustProject("b"), 1002)
+}
+
+// Every fresh row comes once, whoever writes meanwhile, and what is not fresh
+// does not come.
+func TestExportGivesOutEachRow(t *testing.T) {
+	r, ro, _ := importing(t)
+	const rows = 5000
+	for i := range rows {
+		r.take(string(rune('a'+i%26))+time.Duration(i).String(), ro, 990, "1", "2")
+	}
+	seen := map[string]int{}
+	r.Export(func(e *Exported) bool {
+		if v, at, ok := e.Value(0, 1000); !ok || string(v) != "$1\r\n1\r\n" || at != 990 || e.Features[0].Name != "a" {
+			t.Fatalf("%q %d %v", v, at, ok)
+		}
+		seen[e.Entity]++
+		return true
+	})
+	if len(seen) != rows {
+		t.Errorf("%d of %d rows", len(seen), rows)
+	}
+	for entity, n := range seen {
+		if n != 1 {
+			t.Errorf("%s came %d times", entity, n)
+		}
+	}
+}
