@@ -2,6 +2,7 @@
 // its clients, all in this process, with data made up from a seed.
 //
 //	features.go       the features of stores, consumers and drivers, and their values
+//	catalogue.go      their names and types, as a feature catalogue
 //	data.go           the entities, and how they get into the fleet
 //	models.go         what a dozen models ask for
 //	fleet.go          fetchers, and the RCM that tells where they are

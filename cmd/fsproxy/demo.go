@@ -141,6 +141,9 @@ func runDemo(ctx context.Context, o demoOptions, stdin io.Reader, stdout, stderr
 	if d.sidecar, err = newDemoSidecar(o, d.fleet, d.stream, log); err != nil {
 		return err
 	}
+	if err := d.nameFeatures(); err != nil {
+		return err
+	}
 	d.changes = demo.NewChanges(d.data, d.fleet, d.stream, o.updates, o.uploads)
 	d.keys = demo.NewKeys(stdin, d.fleet, d.screen)
 	d.load = demo.NewLoad(d.data, d.address(), o.rate)
@@ -188,6 +191,17 @@ func newDemoSidecar(o demoOptions, fleet *demo.Fleet, stream *demo.Stream, log *
 	}
 	s.listeners, s.adminListener = []net.Listener{listener}, adminListener
 	return s, nil
+}
+
+// nameFeatures gives the sidecar the demo's catalogue, before it serves.
+func (d *demonstration) nameFeatures() error {
+	catalogue, err := d.data.Catalogue()
+	if err != nil {
+		return err
+	}
+	d.sidecar.catalogue.TakeOver(catalogue)
+	d.sidecar.cache.Repolicy(policies(d.sidecar.cfg, d.sidecar.catalogue))
+	return nil
 }
 
 // demoInvalidation reads the markers and the stream of the demo's changes.
