@@ -44,6 +44,7 @@ func (s *Server) routes() []route {
 		{method: http.MethodGet, path: api.PathHistory, answer: s.getHistory},
 		{method: http.MethodGet, path: api.PathAccess, answer: s.getAccess},
 		{method: http.MethodGet, path: api.PathEvents, stream: s.streamEvents},
+		{method: http.MethodGet, path: api.PathWarm, stream: s.streamWarm},
 		{method: http.MethodGet, path: api.PathOpenAPI, answer: getOpenAPI},
 		{method: http.MethodPost, path: api.PathMode, answer: s.postMode},
 		{method: http.MethodPost, path: api.PathInvalidate, answer: s.postInvalidate},

@@ -382,3 +382,28 @@ func TestProjectionsAsideWidenNoRow(t *testing.T) {
 	r.Mark(cover("emb-a"))
 	r.want("e", aside, 9)
 }
+
+// naming is a catalogue of one name, which may change.
+type naming struct{ field, name string }
+
+func (n *naming) Name(field string) (string, bool) { return n.name, field == n.field }
+
+func TestASuspensionCoversWhatIsNamedLater(t *testing.T) {
+	r := newDecodingRig(t)
+	names := &naming{field: "emb-a", name: "old"}
+	covers, err := feature.NewCover([]string{"new*"}, names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := r.mustProject("emb-a")
+	s := r.Suspend(covers)
+	r.fillAll("e", p, 1, "x")
+	r.want("e", p, 2, "x")
+	names.name = "new one"
+	r.Repolicy(listed)
+	r.want("e", p, 2)
+	r.at(3)
+	s.Resume(0)
+	r.fillAll("e", p, 4, "y")
+	r.want("e", p, 5, "y")
+}

@@ -94,9 +94,26 @@ func (c *Cache) Repolicy(policy func(field string) Policy) {
 		}
 		redefined = redefined || rules.redefined(before)
 	}
+	in.suspendRenamed()
 	if redefined {
 		in.dropDecoded()
 		in.generation.Add(1)
+	}
+}
+
+// suspendRenamed has suspensions cover what has got a name that they cover. What
+// lost such a name stays covered until they end. The caller holds mu.
+func (in *Interner) suspendRenamed() {
+	for _, s := range in.suspended {
+		covered := make(map[*Feature]struct{}, len(s.features))
+		for _, f := range s.features {
+			covered[f] = struct{}{}
+		}
+		for _, f := range in.features {
+			if _, did := covered[f]; !did && s.cover.Has(f.Name) {
+				s.take(f)
+			}
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fsproxy/fsproxy/feature"
+	"github.com/fsproxy/fsproxy/feature/codec"
 	"github.com/fsproxy/fsproxy/resp"
 )
 
@@ -26,11 +27,12 @@ type stage struct {
 	onError     int
 	put         int  // values that records put in place
 	exact       bool // the cache has room for all that the model has
+	decodes     bool // projections are in views of both kinds, and every value is other bytes decoded
 }
 
 // newStage projects random lists of fields: overlapping, permuted, with repeats.
-func newStage(t *testing.T, seed uint64, cfg Config) *stage {
-	s := &stage{rnd: rand.New(rand.NewPCG(seed, 1)), now: 1}
+func newStage(t *testing.T, seed uint64, cfg Config, exact bool) *stage {
+	s := &stage{rnd: rand.New(rand.NewPCG(seed, 1)), now: 1, exact: exact}
 	s.entities = []string{"st_1", "st_2", "", "cx\r\n\x00\xff", repeat("long", 100)}
 	if s.rnd.IntN(2) == 0 {
 		s.features = names([]int{3, 12, 70, 150}[s.rnd.IntN(4)])
@@ -38,6 +40,15 @@ func newStage(t *testing.T, seed uint64, cfg Config) *stage {
 		s.features = append(names(1+s.rnd.IntN(40)), "", "a/b", "_ts:x", "_ts:x/y", "\xff\x00")
 	}
 	cfg.NeverCache = []string{"_ts:*"}
+	if s.decodes = seed%3 == 0; s.decodes {
+		cfg.Decodes = true
+		cfg.Policy = func(string) Policy {
+			return Policy{
+				MaxAge: cfg.MaxAge, NegativeMaxAge: cfg.NegativeMaxAge, StaleIfError: cfg.StaleIfError, Keep: true,
+				Definition: &feature.Definition{Form: wrapped},
+			}
+		}
+	}
 	s.rig = newRig(t, cfg)
 	s.model = newModel(cfg, "_ts:x", "_ts:x/y")
 	hashes := map[uint64]bool{}
@@ -48,10 +59,46 @@ func newStage(t *testing.T, seed uint64, cfg Config) *stage {
 		}
 		hashes[slot] = true
 	}
+	for _, f := range s.features {
+		if s.decodes && s.exact { // every fill makes both forms, as the model has it
+			s.intern(View{}, f)
+			s.intern(decodedView, f)
+		}
+	}
 	for range 1 + s.rnd.IntN(12) {
 		s.addProjection()
 	}
 	return s
+}
+
+// wrapped is how the store holds values on a stage that decodes.
+var wrapped = codec.Form{Type: codec.String, Encoding: codec.Protobuf}
+
+// stored is a value as the store holds it; empty: nil.
+func (s *stage) stored(value string) string {
+	if !s.decodes || value == "" {
+		return value
+	}
+	stored, err := wrapped.Encode(nil, []byte(value))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return string(stored)
+}
+
+// seen is a value as a projection has it.
+func (s *stage) seen(p *Projection, value string) string {
+	if p.View.Decoded {
+		return value
+	}
+	return s.stored(value)
+}
+
+func (s *stage) intern(view View, names ...string) {
+	if p := s.projectIn(view, names...); p != nil {
+		s.projections = append(s.projections, p)
+		s.interned(p)
+	}
 }
 
 func (s *stage) addProjection() {
@@ -71,10 +118,7 @@ func (s *stage) addProjection() {
 			list = append(list, s.pick(s.features))
 		}
 	}
-	if p := s.project(list...); p != nil {
-		s.projections = append(s.projections, p)
-		s.interned(p)
-	}
+	s.intern(View{Decoded: s.decodes && s.rnd.IntN(2) == 0}, list...)
 }
 
 func (s *stage) pick(from []string) string { return from[s.rnd.IntN(len(from))] }
@@ -273,7 +317,7 @@ func (s *stage) stepApply(settle time.Duration, until Tick) {
 	}
 	for _, f := range list {
 		text := s.value()
-		values = append(values, Value{Feature: []byte(f), Bytes: []byte(text), Nil: text == ""})
+		values = append(values, Value{Feature: []byte(f), Bytes: []byte(s.stored(text)), Nil: text == ""})
 		delete(s.applied, pair{entity, f})
 		s.model.updated[pair{entity, f}] = max(s.model.updated[pair{entity, f}], until)
 		k := known{text, began}
@@ -337,7 +381,11 @@ func (s *stage) stepFill() {
 		}
 		fields, values = append(fields, name), append(values, once[name])
 	}
-	frame, ends := frameOf(values, resp.Version(2+s.rnd.IntN(2)))
+	var stored []string
+	for _, value := range values {
+		stored = append(stored, s.stored(value))
+	}
+	frame, ends := frameOf(stored, resp.Version(2+s.rnd.IntN(2)))
 	s.Fill([]byte(entity), &Fetched{Projection: p, Positions: at, Frame: frame, Ends: ends, Began: began},
 		resp.Version(2+s.rnd.IntN(2)))
 	clear(frame) // nothing of it may be kept

@@ -14,9 +14,11 @@ import (
 // Those take the cheaper of the two every time, so that of equals, whose averages
 // always differ by some noise, one gets most for a while, then another. Here
 // latencies that differ by less than noise are alike, and the chances go by the
-// inverse fourth power of the costs: equals have the same share all the time, and
-// one that is several times as slow gets so few that those who ask do not see it
-// in their 99th percentile, but enough to notice that it has recovered.
+// inverse fourth power of the costs, and that of latencies beyond noise by the
+// sixth: equals have the same share all the time, and one that is several times as
+// slow gets so few that those who ask do not see it in their 99th percentile, also
+// where the others are busy. That it has recovered is noticed as what was known of
+// it is forgotten, and it is asked again.
 
 const (
 	// latencyFloor is added to each latency: differences below it are the

@@ -54,7 +54,7 @@ func TestDeadlineIsKeptWhenAFetcherHangs(t *testing.T) {
 // A dial that takes longer than a fetch may is no reason to wait for it. The
 // greeting stands for it: a fetcher that takes the connection and says nothing.
 func TestDeadlineIsKeptDuringASlowDial(t *testing.T) {
-	noLeaks(t)
+	inParallel(t)
 	fetcher := startFake(t)
 	release := make(chan struct{})
 	greet := behaviour(func(p *peer, _ [][]byte) bool {
@@ -136,7 +136,7 @@ func TestLateRepliesGoToNobodyElse(t *testing.T) {
 	var wg sync.WaitGroup
 	for g := range 8 {
 		wg.Go(func() {
-			for i := range 150 {
+			for i := range 60 {
 				batch := make([]*asker, 1+rand.IntN(3))
 				for j := range batch {
 					batch[j] = ask(fmt.Sprintf("k%d-%d-%d", g, i, j), "1", "2")
@@ -183,7 +183,7 @@ func TestReplyLongerThanTheBuffer(t *testing.T) {
 // Whatever a fetcher sends, the process goes on, its owners are told, and the
 // next fetch is answered.
 func TestBytesFromUpstreamAreOnlyBytes(t *testing.T) {
-	noLeaks(t)
+	inParallel(t)
 	fetcher := startFake(t)
 	u := upstreamOf(t, func(c *Config) { c.FetchTimeout = 300 * time.Millisecond }, fetcher)
 	replies := map[string]string{
@@ -347,7 +347,7 @@ func TestFetchSentIntoAClosingConnection(t *testing.T) {
 	noLeaks(t)
 	fakes := []*fake{startFake(t), startFake(t)}
 	u := upstreamOf(t, nil, fakes...)
-	for i := range 60 {
+	for i := range 30 {
 		until(t, "both are up", func() bool {
 			get(t, u, "x")
 			return stateOf(u, fakes[0].addr) == connUp && stateOf(u, fakes[1].addr) == connUp
@@ -371,7 +371,7 @@ func TestFetchSentIntoAClosingConnection(t *testing.T) {
 // The same where there is no other: what was lost on a connection that served
 // for a while is asked anew on the next one, at once.
 func TestOnlyFetcherThatClosesIsAskedAgain(t *testing.T) {
-	noLeaks(t)
+	inParallel(t)
 	fetcher := startFake(t)
 	u := upstreamOf(t, nil, fetcher)
 	get(t, u, "k")
@@ -406,13 +406,14 @@ func constantLoad(t *testing.T, u *Upstream, d time.Duration) (sent int64) {
 const dialsASecond = 8
 
 func TestFailingFetcherCostsNoStormOfDials(t *testing.T) {
+	t.Parallel()
 	for name, behave := range map[string]behaviour{
 		"it hangs":            hang,
 		"it closes":           cut,
 		"it answers nonsense": says("$-7\r\n"),
 	} {
 		t.Run(name, func(t *testing.T) {
-			noLeaks(t)
+			inParallel(t)
 			fetcher := startFake(t)
 			u := upstreamOf(t, func(c *Config) {
 				c.FetchTimeout = 20 * time.Millisecond
@@ -433,7 +434,7 @@ func TestFailingFetcherCostsNoStormOfDials(t *testing.T) {
 }
 
 func TestRefusingFetcherCostsNoStormOfDials(t *testing.T) {
-	noLeaks(t)
+	inParallel(t)
 	fetcher := startFake(t)
 	u := upstreamOf(t, func(c *Config) { c.Connections = 2 }, fetcher)
 	fetcher.stop()

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"flag"
 	"fmt"
 	"net"
 	"net/http/httptest"
@@ -64,6 +65,21 @@ func discover(t *testing.T, config DiscoveryConfig) (*Topology, error) {
 func noLeaks(t *testing.T) {
 	ignore := goleak.IgnoreCurrent()
 	t.Cleanup(func() { goleak.VerifyNone(t, ignore) })
+}
+
+// inParallel is for tests that wait most of their time. TestMain looks for what
+// they leak.
+func inParallel(t *testing.T) {
+	t.Helper()
+	t.Parallel()
+}
+
+// waiting is how many of them may run at once, on however few processors.
+const waiting = "8"
+
+func TestMain(m *testing.M) {
+	_ = flag.Set("test.parallel", waiting) // the command line goes before it
+	goleak.VerifyTestMain(m)
 }
 
 // refused is an address that nothing listens on.

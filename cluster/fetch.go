@@ -24,6 +24,7 @@ type Fetch struct {
 	fetcher  *fetcher // that it was last sent to
 	tries    int      // times that it was sent
 	asking   bool     // goes behind an ASKING: a slot is moving to that fetcher
+	probe    bool     // no read: what it takes is no measure of those
 	hash     uint64   // of Request
 	leads    bool     // others may join
 	joiners  []*Fetch // that wait for its reply; protected by its shard of flights

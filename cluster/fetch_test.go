@@ -116,7 +116,7 @@ func TestJoinersGetTheRealError(t *testing.T) {
 // H22: a joiner has its own deadline: when the fetch that it joined is given up, it
 // has time left, and is asked for anew.
 func TestJoinerOutlivesItsLeadersDeadline(t *testing.T) {
-	noLeaks(t)
+	inParallel(t)
 	fetcher, other := startFake(t), startFake(t)
 	hangFirst(fetcher, other)
 	u := upstreamOf(t, func(c *Config) { c.FetchTimeout = 600 * time.Millisecond }, fetcher, other)

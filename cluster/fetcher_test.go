@@ -60,7 +60,7 @@ func TestSlowNodeGetsASmallerShare(t *testing.T) {
 		f.will(after(time.Duration(1+9*(i/2))*2*time.Millisecond, echo)) // 2, 2 and 20 ms
 	}
 	u := upstreamOf(t, nil, fakes...)
-	drive(t, u, 1600, 16)
+	drive(t, u, 800, 16)
 	slow, fast := fakes[2].reads.Load(), (fakes[0].reads.Load()+fakes[1].reads.Load())/2
 	if slow*2 > fast {
 		t.Errorf("the slow node answered %d, the others %d each", slow, fast)
@@ -73,7 +73,7 @@ func TestSlowNodeGetsASmallerShare(t *testing.T) {
 // A node that is being tried again after a failure gets fetches when it has
 // shown that it lives, not before.
 func TestFailedNodeIsProbedWithoutFetches(t *testing.T) {
-	noLeaks(t)
+	inParallel(t)
 	fakes := []*fake{startFake(t), startFake(t)}
 	u := upstreamOf(t, func(c *Config) {
 		c.ConnectTimeout, c.FetchTimeout = 200*time.Millisecond, 250*time.Millisecond

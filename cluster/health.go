@@ -30,7 +30,7 @@ const (
 	outlierPart = 10
 	// doubtful is how many times what is typical of its shard a fetcher that comes
 	// back is taken to need at most, until it shows.
-	doubtful = 5
+	doubtful = 3
 	// healthEvery is how often latencies are compared and changes are logged;
 	// asideEvery how often it is seen whether one that is set aside is due to be
 	// probed.
@@ -71,12 +71,12 @@ func (u *Upstream) fault(f *fetcher, why string) {
 // and fewer would have to carry more.
 func (u *Upstream) setAside(f *fetcher, why string) bool {
 	now := time.Now()
-	shards := f.shards.Load()
+	u.healthMu.Lock()
+	defer u.healthMu.Unlock()
+	shards := f.shards.Load() // under the lock: it may be leaving
 	if shards == nil || u.ctx.Err() != nil {
 		return false
 	}
-	u.healthMu.Lock()
-	defer u.healthMu.Unlock()
 	if f.aside.Load() != 0 {
 		return true
 	}
@@ -193,7 +193,7 @@ func (u *Upstream) probeDue(now time.Time) {
 	var done flushers
 	for _, f := range due {
 		p := &probe{up: u, of: f}
-		p.fetch = Fetch{Request: ping, Owner: p, deadline: now.Add(u.cfg.FetchTimeout), tries: maxRedirects + 1, fetcher: f}
+		p.fetch = Fetch{Request: ping, Owner: p, deadline: now.Add(u.cfg.FetchTimeout), tries: maxRedirects + 1, fetcher: f, probe: true}
 		f.outstanding.Add(1) // past its bound, if need be: it is one
 		u.sendTo(f, []*Fetch{&p.fetch}, &done)
 	}

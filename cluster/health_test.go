@@ -23,9 +23,10 @@ func statusOf(u *Upstream, addr string) (status FetcherStatus) {
 // A node that says that it loads its data is left alone, without a client
 // noticing, until a probe finds it well; then it is back.
 func TestNodeThatCannotAnswerNowIsSetAsideAndProbed(t *testing.T) {
+	t.Parallel()
 	for _, line := range []string{"LOADING Redis is loading the dataset in memory", "MASTERDOWN Link with MASTER is down", "BUSY Redis is busy running a script", "TRYAGAIN Multiple keys request during rehashing of slot"} {
 		t.Run(strings.Fields(line)[0], func(t *testing.T) {
-			noLeaks(t)
+			inParallel(t)
 			fakes := []*fake{startFake(t), startFake(t), startFake(t)}
 			u := upstreamOf(t, nil, fakes...)
 			until(t, "all are connected", func() bool {
@@ -179,7 +180,7 @@ func (l *lines) count(text string) int {
 // A shard that is down says which it is, what happened last, and what to do, to
 // each client; the log says it once, however many ask.
 func TestShardThatIsDownSaysSo(t *testing.T) {
-	noLeaks(t)
+	inParallel(t)
 	fakes := []*fake{startFake(t), startFake(t)}
 	log := new(lines)
 	u := upstreamOf(t, func(c *Config) { c.Log = slog.New(slog.NewTextHandler(log, nil)) }, fakes...)
@@ -205,7 +206,7 @@ func TestShardThatIsDownSaysSo(t *testing.T) {
 // READONLY reaches connections that were made before the store turned out to be
 // a cluster, once each, and the fetches behind it keep their own replies.
 func TestOldConnectionsAreToldThatReadsAreWanted(t *testing.T) {
-	noLeaks(t)
+	inParallel(t)
 	fetcher := startFake(t)
 	u := lookingFor(t, nil, fetcher)
 	found(t, u)
@@ -232,5 +233,46 @@ func TestOldConnectionsAreToldThatReadsAreWanted(t *testing.T) {
 	wg.Wait()
 	if n := fetcher.saw("READONLY"); n != 1 {
 		t.Errorf("READONLY was sent %d times", n)
+	}
+}
+
+// What a probe takes says nothing of what reads take: a fetcher that is slow with
+// those, and quick with PING, must not come back as the quickest of all.
+func TestProbesAreNoMeasureOfLatency(t *testing.T) {
+	noLeaks(t)
+	fakes := []*fake{startFake(t), startFake(t), startFake(t)}
+	u := upstreamOf(t, nil, fakes...)
+	connected(t, u, fakes...)
+	nodes := u.view.Load().shards[0].nodes
+	const latency = 20 * time.Millisecond
+	for _, f := range nodes {
+		f.latency.set(latency, clock(time.Now()))
+	}
+	if !u.setAside(nodes[0], "slow") {
+		t.Fatal("it was not set aside")
+	}
+	until(t, "it is back", func() bool { return nodes[0].aside.Load() == 0 })
+	if fakes[0].saw("PING") == 0 && fakes[1].saw("PING") == 0 && fakes[2].saw("PING") == 0 {
+		t.Fatal("the test shows nothing: nobody was probed")
+	}
+	if got := nodes[0].latency.known(); got != latency {
+		t.Errorf("its latency was %s before the probe, and %s after it", latency, got)
+	}
+}
+
+// A fetcher that leaves the topology while it is being set aside is not counted
+// among those that are to be probed: nobody would ever take it back.
+func TestFetcherThatLeftIsNotSetAside(t *testing.T) {
+	a := up()
+	shardOf(a, up())
+	u := &Upstream{ctx: t.Context(), unwell: make(chan struct{}, 1)}
+	u.healthMu.Lock()
+	aside := make(chan bool)
+	go func() { aside <- u.setAside(a, "it fails") }()
+	time.Sleep(10 * time.Millisecond) // it waits for the lock: if not, nothing is shown, and nothing fails
+	a.shards.Store(nil)               // as forget does
+	u.healthMu.Unlock()
+	if <-aside || u.asides.Load() != 0 {
+		t.Errorf("%d are set aside, and none is left to be probed", u.asides.Load())
 	}
 }

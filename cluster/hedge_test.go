@@ -223,7 +223,7 @@ func TestRaceThatBothLoseIsToldOnce(t *testing.T) {
 // hangs) costs no client an error where its shard has others: what waits there is
 // asked of them while there is time.
 func TestFetchesOfAStalledFetcherAreSaved(t *testing.T) {
-	noLeaks(t)
+	inParallel(t)
 	fakes := []*fake{startFake(t), startFake(t), startFake(t)}
 	u := upstreamOf(t, func(c *Config) { c.FetchTimeout = 4 * time.Second }, fakes...)
 	connected(t, u, fakes...)

@@ -17,14 +17,23 @@ const (
 	Elsewhere                // this node cannot answer now; another of its shard may
 )
 
+// tooMany begins what Redis says, behind "ERR ", to a connection that it has no
+// room for, before it closes it.
+var tooMany = []byte("max number of clients")
+
 // Redirection reads an error reply that came from the node at from. For Moved
 // and Ask it returns the address to go to; an empty host means from's own.
 func Redirection(reply []byte, from string) (Whereto, string) {
 	line := bytes.TrimSuffix(bytes.TrimPrefix(reply, []byte("-")), []byte("\r\n"))
 	word, rest, _ := bytes.Cut(line, []byte(" "))
 	switch string(word) {
-	case "LOADING", "MASTERDOWN", "CLUSTERDOWN", "BUSY", "TRYAGAIN":
+	case "LOADING", "MASTERDOWN", "CLUSTERDOWN", "BUSY", "TRYAGAIN", "DENIED":
 		return Elsewhere, ""
+	case "ERR":
+		if bytes.HasPrefix(rest, tooMany) {
+			return Elsewhere, ""
+		}
+		return Here, ""
 	case "MOVED", "ASK":
 	default:
 		return Here, ""

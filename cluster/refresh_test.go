@@ -81,7 +81,7 @@ func TestPlainServerDoesNotReplaceAFleetAtOnce(t *testing.T) {
 
 // A poorer topology that comes by the wire: fetches of all slots go on.
 func TestPoorerTopologyLeavesAllSlotsServed(t *testing.T) {
-	noLeaks(t)
+	inParallel(t)
 	rcm, one, other := startFake(t), startFake(t), startFake(t)
 	slots := slotsOf([]*fake{one}, []*fake{other})
 	rcm.slots.Store(&slots)
@@ -105,7 +105,7 @@ func TestPoorerTopologyLeavesAllSlotsServed(t *testing.T) {
 // What is known of fetchers and shards stays through a change of the topology; a
 // fetcher that appears starts slowly, with what is typical of the others.
 func TestChangeOfTopologyKeepsWhatIsKnown(t *testing.T) {
-	noLeaks(t)
+	inParallel(t)
 	rcm, one, other := startFake(t), startFake(t), startFake(t)
 	slots := slotsOf([]*fake{one})
 	rcm.slots.Store(&slots)

@@ -372,9 +372,10 @@ func (u *Upstream) timedOut(f *Fetch, done *flushers) {
 
 // measured learns from a reply how long the fetcher and its shard take. f and r
 // are what it answers, if anybody wants it still. Errors tell nothing: one who
-// refuses is quick.
+// refuses is quick. Nor do probes: one who is slow with reads may be quick with
+// them.
 func (u *Upstream) measured(from *fetcher, f *Fetch, r *race, reply []byte, took time.Duration, now time.Time) {
-	if reply[0] == '-' {
+	if reply[0] == '-' || f != nil && f.probe {
 		return
 	}
 	from.latency.observe(took, clock(now))

@@ -115,5 +115,7 @@ fi
 say "alerts"
 $PROMTOOL check rules deploy/sidecar/chart/files/alerts.yaml || fail "promtool check rules"
 $PROMTOOL test rules deploy/sidecar/alerts_test.yaml || fail "promtool test rules"
+# promtool check metrics, on what a sidecar that runs tells.
+PROMTOOL=$PROMTOOL "$GO" test -count=1 -run 'Promtool|Alert' ./cmd/fsproxy || fail "promtool check metrics"
 
 exit $failed

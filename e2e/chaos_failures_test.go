@@ -120,7 +120,7 @@ var failures = []*failure{
 		fails:  coldOfFirstShard,
 		strike: func(t testing.TB, c *chaos) { c.reload(t) },
 		mend:   func(t testing.TB, c *chaos) { awaitLoaded(t, c.fleet.shards[0].nodes...) },
-		check:  func(t testing.TB, c *chaos, r *chaosReport) { checkLost(t, c, r, lostShard) },
+		check:  func(t testing.TB, c *chaos, r *chaosReport) { checkLost(t, c, r, lostFetch) },
 	},
 	{
 		name:   "a whole shard is killed and comes back, with `upstream.stale_if_error`",

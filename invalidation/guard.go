@@ -181,7 +181,7 @@ func (g *Guard) Status() Status {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	s := Status{
-		Name: g.cfg.Name, Kind: g.cfg.Kind, State: g.state, Since: g.since, Suspended: g.suspension != nil,
+		Name: g.cfg.Name, Kind: g.cfg.Kind, State: g.state, Since: g.since, Suspended: g.suspension != nil, Unsettled: !g.again.IsZero(),
 		Position: g.health.Position, Lag: g.behind(time.Now()), LagRecords: g.health.LagRecords,
 		MaxLag: g.cfg.MaxLag, Settle: g.cfg.Settle, OnLoss: g.cfg.OnLoss, Covers: g.cfg.Cover.Items(),
 		Gaps: g.gaps, Counts: g.Counts.read(),

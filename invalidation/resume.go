@@ -1,6 +1,7 @@
 package invalidation
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -163,3 +164,22 @@ func (m *Markers) compareResumed() {
 }
 
 var _ Resumer = (*Markers)(nil)
+
+// Settled waits until every source has found where it begins, or is known not to
+// find it soon, and nothing of what was fetched by then is to be forgotten once
+// more; or until ctx ends.
+func (s *Set) Settled(ctx context.Context) {
+	s.Positioned(ctx)
+	ticker := time.NewTicker(settledInterval)
+	defer ticker.Stop()
+	for slices.ContainsFunc(s.Statuses(), func(status Status) bool { return status.Unsettled }) {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// settledInterval is how often Settled looks: settle is seconds.
+const settledInterval = 20 * time.Millisecond

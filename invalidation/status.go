@@ -37,6 +37,7 @@ type Status struct {
 	State      State         //
 	Since      time.Time     // of the state; for people
 	Suspended  bool          // what it covers is fetched each time and not kept
+	Unsettled  bool          // what it covers is to be forgotten once more
 	Position   string        // for people
 	Lag        time.Duration // how far behind it is, the time since it was last heard included
 	LagRecords int64

@@ -56,6 +56,7 @@ type client struct {
 	buf        []byte // what was read: requests from start to end
 	start, end int
 	now        cache.Tick        // of the read at hand
+	followed   *[]chan Asked     // who is told of reads, likewise; nil: nobody
 	reply      []byte            // complete replies that were not sent yet
 	fetches    []*cluster.Fetch  // misses that were not sent yet
 	wire       []byte            // scratch: a projection in canonical form
@@ -213,6 +214,7 @@ func (c *client) handle() error {
 	}
 	before := c.counts.hits()
 	c.now = c.server.clock.Now()
+	c.followed = c.server.followed.Load()
 	if rules := c.server.rollout.Rules(); rules != c.rules {
 		c.heed(rules)
 	}

@@ -24,6 +24,9 @@ func (c *client) read(entity []byte, p *cache.Projection, single bool, raw []byt
 			return err
 		}
 	}
+	if c.followed != nil {
+		c.tellFollowers(entity, p)
+	}
 	found := c.server.cache.Lookup(entity, p, c.now)
 	if !found.Complete && c.view.Decoded {
 		found = c.decodeHeld(entity, p, found)

@@ -79,6 +79,9 @@ type Server struct {
 	staleOnError                                                              atomic.Uint64 // values
 	other                                                                     otherCommands
 	writing                                                                   atomic.Int64 // forwarded writes that were not answered yet, of all clients
+
+	following followers
+	followed  atomic.Pointer[[]chan Asked] // nil: nobody follows
 }
 
 // New returns a server that answers from c and asks up.

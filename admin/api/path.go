@@ -20,6 +20,7 @@ const (
 	PathHistory     = Prefix + "/history"
 	PathAccess      = Prefix + "/access"
 	PathEvents      = Prefix + "/events"
+	PathWarm        = Prefix + "/warm"
 	PathOpenAPI     = Prefix + "/openapi.json"
 
 	PathMode       = Prefix + "/mode"

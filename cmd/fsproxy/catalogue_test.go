@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
@@ -9,6 +11,8 @@ import (
 	"github.com/fsproxy/fsproxy/cache"
 	"github.com/fsproxy/fsproxy/config"
 	"github.com/fsproxy/fsproxy/feature"
+	"github.com/fsproxy/fsproxy/feature/codec"
+	"github.com/fsproxy/fsproxy/invalidation/kafka"
 )
 
 func TestTheCatalogueRulesWhereItSpeaksAndTheOptionsElse(t *testing.T) {
@@ -40,5 +44,84 @@ features:
 	}
 	if got := policies(config.Default(), feature.Empty())(feature.ID("x")); got.MaxAge != time.Hour || !got.Keep {
 		t.Errorf("without a catalogue: %+v", got)
+	}
+}
+
+func TestACatalogueIsReloadedWhole(t *testing.T) {
+	folder := t.TempDir()
+	file, features := filepath.Join(folder, "fsproxy.yaml"), filepath.Join(folder, "features.yaml")
+	write := func(file, text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(features, "scheme: name\nfeatures: [{name: eta, type: float}]\n")
+	write(file, "listeners: [{address: \"127.0.0.1:0\", values: decoded}]\nadmin: {address: \"\"}\nupstream: {addresses: [\"127.0.0.1:1\"]}\nfeatures_file: "+features+"\n")
+	load := func() (*config.Config, error) { return config.Load(config.Sources{File: file}) }
+	cfg, err := load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := newSidecar(cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.closeStores()
+	defer s.closeListeners()
+	defer s.cache.Close()
+	s.reload.from(file, load)
+	project := func() *cache.Projection {
+		return s.cache.ProjectionIn(cache.View{Decoded: true}, []byte("$3\r\neta\r\n"), [][]byte{[]byte("eta")})
+	}
+	p := project()
+
+	write(features, "scheme: name\nfeatures: [{name: eta, type: nonsense}]\n")
+	if got := s.reload.reload(); got.OK || s.catalogue.Feature("eta").Type != codec.Float {
+		t.Errorf("a catalogue that is wrong: %+v", got)
+	}
+	write(features, "scheme: xxhash32\nfeatures: [{name: eta, type: int}]\n")
+	if got := s.reload.reload(); !got.OK || len(got.Restart) != 1 || s.catalogue.Feature("eta").Type != codec.Float {
+		t.Errorf("another scheme needs a restart: %+v", got)
+	}
+	write(features, "scheme: name\nfeatures: [{name: eta, type: int_list}, {name: more, type: int}]\n")
+	got := s.reload.reload()
+	if !got.OK || len(got.Changed) != 1 || got.Changed[0] != "features_file" || len(got.Restart) != 0 {
+		t.Errorf("another catalogue: %+v", got)
+	}
+	if s.catalogue.Feature("eta").Type != codec.IntList || s.catalogue.Feature("more") == nil {
+		t.Error("the catalogue is not in force")
+	}
+	if project() == p {
+		t.Error("the cache goes by the old one")
+	}
+	if got := s.reload.reload(); len(got.Changed) != 0 {
+		t.Errorf("nothing has changed: %+v", got)
+	}
+}
+
+func TestTypedValuesOfUpdatesAreEncodedAsTheStoreHasThem(t *testing.T) {
+	catalogue, err := feature.Parse("f", []byte("features:\n  - {name: list, type: int_list}\n  - {name: eta, type: float}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	encode := encoder(catalogue)
+	for _, given := range []string{"list", feature.ID("list")} {
+		stored, err := encode([]byte(given), []byte("[1,2]"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if decoded, err := catalogue.Feature("list").Decode(nil, stored); err != nil || len(decoded) != 16 {
+			t.Errorf("%s: %q, %v", given, decoded, err)
+		}
+	}
+	if _, err := encode([]byte("list"), []byte("[1.5]")); err == nil || errors.Is(err, kafka.ErrUnlisted) {
+		t.Errorf("of another type: %v", err)
+	}
+	if _, err := encode([]byte("other"), []byte("1")); !errors.Is(err, kafka.ErrUnlisted) {
+		t.Errorf("not listed: %v", err)
+	}
+	if encoder(nil) != nil {
+		t.Error("an encoder without a catalogue")
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/fsproxy/fsproxy/config"
 	"github.com/fsproxy/fsproxy/inject"
+	"github.com/fsproxy/fsproxy/sampling"
 )
 
 // injectFlags are the flags of inject that are no settings of the sidecar.
@@ -54,7 +55,7 @@ func newInjectCommand() *cobra.Command {
 			if levels := []string{"debug", "info", "warn", "error"}; !slices.Contains(levels, f.level) {
 				return usageError{fmt.Errorf("--log-level %q: use one of %v", f.level, levels)}
 			}
-			log := slog.New(config.Log{Level: f.level}.Handler(cmd.ErrOrStderr(), new(slog.LevelVar)))
+			log := slog.New(sampling.New(config.Log{Level: f.level}.Handler(cmd.ErrOrStderr(), new(slog.LevelVar))))
 			return runInjector(cmd.Context(), log, cfg, f)
 		},
 	}

@@ -30,7 +30,7 @@ var (
 // labelsOf are the labels of each metric that there is.
 func labelsOf() map[string][]string {
 	all := map[string][]string{
-		"fsproxy_inject_reviews_total":                         {"outcome"},
+		"fsproxy_inject_reviews_total":                        {"outcome"},
 		"fsproxy_inject_certificate_expiry_timestamp_seconds": nil,
 	}
 	for _, row := range metricRow.FindAllStringSubmatch(admin.MarkdownTable()+rcm.MarkdownTable(), -1) {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/fsproxy/fsproxy/cluster/rcm"
 	"github.com/fsproxy/fsproxy/config"
+	"github.com/fsproxy/fsproxy/sampling"
 )
 
 // maxSubset bounds --subset. Whoever wants more wants all.
@@ -52,7 +53,7 @@ func newRCMCommand() *cobra.Command {
 			if err := f.check(cmd.CommandPath()); err != nil {
 				return usageError{err}
 			}
-			log := slog.New(config.Log{Level: f.level}.Handler(cmd.ErrOrStderr(), new(slog.LevelVar)))
+			log := slog.New(sampling.New(config.Log{Level: f.level}.Handler(cmd.ErrOrStderr(), new(slog.LevelVar))))
 			return runRCM(cmd.Context(), log, f)
 		},
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -74,6 +75,9 @@ func (r *reloader) outcome() api.Reload {
 	return r.last
 }
 
+// featuresFile is the option of which a reload takes over what is in the file.
+const featuresFile = "features_file"
+
 // reload reads the file and takes over what may be.
 func (r *reloader) reload() api.Reload {
 	r.mu.Lock()
@@ -93,7 +97,10 @@ func (r *reloader) reload() api.Reload {
 	now := before.TakeOver(later)
 	// What the file says new, not what it says otherwise than the API did since.
 	changed, _ := config.Changes(r.loaded, later)
-	_, restart := config.Changes(before, later)
+	differs, restart := config.Changes(before, later)
+	if !slices.Contains(changed, featuresFile) && slices.Contains(differs, featuresFile) {
+		changed = append(changed, featuresFile) // the file said what needs a restart meanwhile
+	}
 	r.inForce.Store(now)
 	r.apply(r.loaded, now)
 	r.loaded = later

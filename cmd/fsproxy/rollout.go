@@ -17,13 +17,13 @@ import (
 
 // newRollout assembles what decides which reads are answered from memory.
 // Shadow may be nil.
-func newRollout(cfg *config.Config, catalogue func() *feature.Catalogue, held *cache.Cache, clock *cache.Clock, store, shadow *cluster.Upstream, statuses func() []invalidation.Status, log *slog.Logger) (*rollout.Rollout, error) {
-	promises, err := newPromises(cfg, statuses)
+func newRollout(cfg *config.Config, catalogue *feature.Catalogue, held *cache.Cache, clock *cache.Clock, store, shadow *cluster.Upstream, statuses func() []invalidation.Status, log *slog.Logger) (*rollout.Rollout, error) {
+	promises, err := newPromises(cfg, catalogue, statuses)
 	if err != nil {
 		return nil, err
 	}
 	made := rollout.Config{
-		Mode: cfg.Mode, Options: cfg.Rollout, Catalogue: catalogue,
+		Mode: cfg.Mode, Options: cfg.Rollout, Catalogue: func() *feature.Catalogue { return catalogue },
 		Cache: held, Clock: clock, Store: store, Promise: promises.of, Log: log,
 	}
 	if shadow != nil { // or the interface would hold a nil pointer
@@ -77,8 +77,8 @@ type bound struct {
 // jitter is by how many times an interval may be longer.
 const jitter = 1.2
 
-func newPromises(cfg *config.Config, statuses func() []invalidation.Status) (*promises, error) {
-	in, names := cfg.Invalidation, cfg.Catalogue()
+func newPromises(cfg *config.Config, names feature.Names, statuses func() []invalidation.Status) (*promises, error) {
+	in := cfg.Invalidation
 	p := &promises{statuses: statuses, revalidate: in.StaleWhileRevalidate}
 	// Every bound has the time that a fetch takes, and ticks.
 	reach := cfg.Upstream.FetchTimeout + 2*cache.TickLength

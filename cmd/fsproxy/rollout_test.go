@@ -36,7 +36,7 @@ invalidation:
 	const reach = 70 * time.Millisecond
 	markers, topic := 16*time.Second+reach, 4*time.Second+reach
 	var now []invalidation.Status
-	p, err := newPromises(cfg, func() []invalidation.Status { return now })
+	p, err := newPromises(cfg, cfg.Catalogue(), func() []invalidation.Status { return now })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -126,13 +126,13 @@ func (s *sidecar) assemble() error {
 		MaxInFlight: cfg.Upstream.MaxInFlight, HedgeBudget: cfg.Upstream.HedgeBudget, SlowStart: cfg.Upstream.SlowStart,
 		Zone: cfg.Upstream.Zone, TopologyPatience: cfg.Upstream.TopologyPatience, Log: s.log,
 	})
-	s.sources, err = newSources(cfg.Invalidation, newSticking(invalidation.Adapt(s.cache), s.upstream, cfg.Invalidation), s.upstream, cfg.Catalogue(), s.log)
+	s.sources, err = newSources(cfg.Invalidation, newSticking(invalidation.Adapt(s.cache), s.upstream, cfg.Invalidation), s.upstream, s.catalogue, s.log)
 	if err != nil {
 		s.upstream.Close()
 		return err
 	}
 	if s.shadow, err = newShadow(cfg, s.log); err == nil {
-		s.rollout, err = newRollout(cfg, cfg.Catalogue, s.cache, s.clock, s.upstream, s.shadow, s.sources.Statuses, s.log)
+		s.rollout, err = newRollout(cfg, s.catalogue, s.cache, s.clock, s.upstream, s.shadow, s.sources.Statuses, s.log)
 	}
 	if err != nil {
 		s.closeStores()
@@ -146,7 +146,7 @@ func (s *sidecar) assemble() error {
 		Cache: s.cache, Upstream: s.upstream, Proxy: s.proxy, Clock: s.clock,
 		Config: s.reload.config, Mode: s.rollout.Mode, SetMode: s.rollout.SetMode,
 		Reload: s.reload.reload, LastReload: s.reload.outcome,
-		Invalidation: s.sources.Statuses, Invalidated: s.warm.void, Names: cfg.Catalogue(),
+		Invalidation: s.sources.Statuses, Invalidated: s.warm.void, Names: s.catalogue,
 		Rollout: rolloutView{s.rollout}, Compared: s.rollout,
 	}, s.log)
 	return nil
@@ -179,8 +179,8 @@ func (s *sidecar) closeStores() {
 // takeOver puts into force what of a configuration may change at run time. Mode
 // and rules are left as somebody may have set them, unless the file says others.
 func (s *sidecar) takeOver(before, now *config.Config) {
-	s.rollout.TakeOver(before.Mode, before.Rollout, now.Mode, now.Rollout)
 	s.takeCatalogue(now)
+	s.rollout.TakeOver(before.Mode, before.Rollout, now.Mode, now.Rollout)
 	s.proxy.Tune(s.proxyConfig(now))
 	s.cache.SetMaxBytes(int64(now.Cache.ResolvedMaxBytes()))
 	if s.level != nil {
@@ -209,7 +209,6 @@ func (s *sidecar) run(ctx context.Context) error {
 	wg.Go(func() { s.cache.Reclaim(background) })
 	s.warm.open()
 	wg.Go(func() { s.sources.Run(background) })
-	wg.Go(func() { s.warmUp(background) })
 	wg.Go(func() { s.rollout.Run(background) })
 	wg.Go(func() { s.reload.watch(background) })
 	ctx, cancel := context.WithCancel(ctx)
@@ -222,8 +221,8 @@ func (s *sidecar) run(ctx context.Context) error {
 			}
 		})
 	}
-	context.AfterFunc(ctx, func() { s.admin.SetReady(false) })
-	s.admin.SetReady(true)
+	ready := newReadiness(ctx, s.cfg.Warm.Readiness, s.admin.SetReady)
+	wg.Go(func() { s.warmUp(background, ready.now) })
 	s.awaitStore(ctx)
 	err := s.proxy.Serve(ctx, s.listeners...)
 	s.keepRows()

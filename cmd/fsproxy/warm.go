@@ -13,7 +13,6 @@ import (
 	"github.com/fsproxy/fsproxy/warm/snapshot"
 )
 
-
 // warming is what has to do with rows that outlive the process.
 type warming struct {
 	clock  *snapshot.Clock  // nil: no file is kept
@@ -78,12 +77,31 @@ func (w *warming) open() {
 }
 
 // warmUp fills the cache in the background, and then keeps a copy of it.
-func (s *sidecar) warmUp(ctx context.Context) {
-	if s.warm.keeper == nil {
-		return
+// It calls ready when all is there that is to be.
+func (s *sidecar) warmUp(ctx context.Context, ready func()) {
+	if s.warm.keeper != nil {
+		s.warm.keeper.Load(ctx, s.cfg.Warm.LoadTimeout)
 	}
-	s.warm.keeper.Load(ctx, s.cfg.Warm.LoadTimeout)
-	s.warm.keeper.Run(ctx)
+	if s.warm.keeper == nil || !s.warm.keeper.Took() {
+		s.awaitSources(ctx)
+		s.fetchHot(ctx, ready)
+	}
+	ready()
+	if s.warm.keeper != nil {
+		s.warm.keeper.Run(ctx)
+	}
+}
+
+// awaitSources waits until what is fetched can be kept for good, which is one
+// settle after the sources have found where they begin, or it takes too long.
+func (s *sidecar) awaitSources(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Warm.LoadTimeout)
+	defer cancel()
+	select {
+	case <-s.upstream.Looked():
+		s.sources.Settled(ctx)
+	case <-ctx.Done():
+	}
 }
 
 // keepRows writes the rows for the next process. No client is connected any more.

@@ -164,6 +164,9 @@ func (k *Keeper) Load(ctx context.Context, timeout time.Duration) {
 		"bytes", loaded.Bytes, "took", loaded.Took.Round(time.Millisecond).String(), "age", age.Round(time.Millisecond).String(), "cut", loaded.Cut)
 }
 
+// Took tells whether rows were taken over.
+func (k *Keeper) Took() bool { return k.Stats().Loaded.Rows > 0 }
+
 // Hints is a snapshot that tells what was hot, where its rows are of no use; nil:
 // there is none.
 func (k *Keeper) Hints() *Snapshot { return k.hints }

@@ -1,0 +1,12 @@
+package api
+
+// WarmLine is a line of what is hot: of a projection, before the first entity that
+// is asked for in it, or of an entity.
+type WarmLine struct {
+	// Fields are those of the projection, which has the number of such lines before
+	// it. Base64, as all bytes here.
+	Fields [][]byte `json:"fields,omitempty"`
+	// Entity is one, and Projections are what it is asked for in, by number.
+	Entity      []byte `json:"entity,omitempty"`
+	Projections []int  `json:"projections,omitempty"`
+}
