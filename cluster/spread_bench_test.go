@@ -42,7 +42,10 @@ func BenchmarkSpread(b *testing.B) {
 				})
 				fakes = append(fakes, f)
 			}
-			u := upstreamOf(b, func(c *Config) { c.Connections, c.HedgeBudget, c.FetchTimeout = 4, shape.hedge, shape.timeout }, fakes...)
+			u := upstreamOf(b, func(c *Config) {
+				c.Connections, c.HedgeBudget, c.FetchTimeout = 4, shape.hedge, shape.timeout
+				c.SlowStart = 10 * time.Second // as by default
+			}, fakes...)
 			spread(b, u, 4000) // until the latencies are known
 			reads, mean, hedges := make([]float64, len(fakes)), 0.0, u.Hedges.Load()
 			for i, f := range fakes {

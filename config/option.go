@@ -80,7 +80,7 @@ func modeOptions() []Option {
 		{
 			Key: "mode", Default: string(ModeLive), Flag: "mode", Reloadable: true,
 			Form:    choice(ModeOff, ModeDryRun, ModeLive),
-			Meaning: "What is done with a cacheable read: off forwards it, dry-run forwards it and compares aside, live answers it from memory",
+			Meaning: "What is done with a cacheable read: off forwards it, dry-run forwards it and compares aside, live answers it from memory; where there are rollout.rules, what is done with what none of them takes, but that off is off whatever they say",
 		},
 		{
 			Key:     "announce",

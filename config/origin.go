@@ -5,7 +5,7 @@ import "fmt"
 // Origin tells where a value came from. The zero Origin is the default.
 type Origin struct {
 	source source
-	name   string // path of the file, name of the variable, name of the flag
+	name   string // path of the file, name of the variable, name of the flag, or of who asked
 	line   int    // of the file, from 1; 0 where it is not known
 }
 
@@ -16,6 +16,7 @@ const (
 	fromFile
 	fromEnvironment
 	fromFlag
+	fromCaller
 )
 
 // String names the origin as a person would look for it: "flag --listen".
@@ -25,6 +26,8 @@ func (o Origin) String() string {
 		return "flag --" + o.name
 	case fromEnvironment:
 		return "environment variable " + o.name
+	case fromCaller:
+		return o.name
 	case fromFile:
 		if o.line > 0 {
 			return fmt.Sprintf("file %s, line %d", o.name, o.line)

@@ -62,7 +62,13 @@ const RuleDefault = "default"
 // checkRollout holds the rules against each other, and the options of the shadow
 // store.
 func (l *loader) checkRollout() {
-	const prefix = "rollout.rules"
+	l.checkRules()
+	l.checkShadow(&l.config.Rollout.Shadow)
+}
+
+// checkRules wants a name of its own for each rule.
+func (l *loader) checkRules() {
+	const prefix = rulesOption
 	seen := map[string]int{}
 	for i, r := range l.config.Rollout.Rules {
 		key := fmt.Sprintf("%s[%d].name", prefix, i)
@@ -75,7 +81,6 @@ func (l *loader) checkRollout() {
 		}
 		seen[r.Name] = i
 	}
-	l.checkShadow(&l.config.Rollout.Shadow)
 }
 
 func (l *loader) checkShadow(shadow *Shadow) {

@@ -178,11 +178,9 @@ func TestArraysDoublesAndDefaults(t *testing.T) {
 
 // Clients that were never changed get the store's bytes, beside others.
 func TestBothKindsOfListenerServeOneMemory(t *testing.T) {
-	s := newDecodingStack(t, proxy.View{})
-	s.fill()
 	other := decoded.Listener(listen(t))
-	ended := make(chan error, 1)
-	go func() { ended <- s.server.Serve(t.Context(), other) }()
+	s := newDecodingStack(t, proxy.View{}, func(set *setup) { set.others = append(set.others, other) })
+	s.fill()
 	stored, packed := s.dial(), dial(t, other.Addr().String())
 	raw := stored.do("HMGET e " + allNames)
 	packed.wantsDone("HMGET e "+allNames, decodedAll)

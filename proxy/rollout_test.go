@@ -164,10 +164,11 @@ func TestReadsUnderDifferentRulesShareAConnection(t *testing.T) {
 	for _, e := range []string{"live", "dry", "off"} {
 		store.HSet(e, "f", e, "careful", e)
 	}
-	r := newRuled(t, store.Addr(), config.ModeOff, true,
+	r := newRuled(t, store.Addr(), config.ModeLive, true,
 		config.Rule{Name: "careful", Features: []string{"careful"}, Entities: []string{"live"}, Mode: config.ModeDryRun, Percent: 100},
 		config.Rule{Name: "live", Entities: []string{"live"}, Mode: config.ModeLive, Percent: 100},
 		config.Rule{Name: "dry", Entities: []string{"dry"}, Mode: config.ModeDryRun, Percent: 100},
+		config.Rule{Name: "rest", Mode: config.ModeOff, Percent: 100},
 	)
 	p := r.dial()
 	const rounds = 10
@@ -201,7 +202,7 @@ func TestAnswersFromMemoryAreVerified(t *testing.T) {
 	store.HSet("e", "f", "1")
 	verified := everything("all", config.ModeLive)
 	verified.Verify = 100
-	r := newRuled(t, store.Addr(), config.ModeOff, true, verified)
+	r := newRuled(t, store.Addr(), config.ModeDryRun, true, verified)
 	p := r.dial()
 	want := "*1\r\n" + bulk("1")
 	for range 10 {

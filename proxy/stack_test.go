@@ -35,6 +35,7 @@ type setup struct {
 	cache    cache.Config
 	cluster  cluster.Config
 	listener net.Listener
+	others   []net.Listener // beside it
 	awaits   bool // that the store is found
 	// rollout makes what decides over reads; nil: all are answered from memory.
 	rollout func(held *cache.Cache, clock *cache.Clock, up *cluster.Upstream) *rollout.Rollout
@@ -81,7 +82,7 @@ func newStack(t *testing.T, addr string, change ...func(*setup)) *stack {
 		s.listener = listen(t)
 	}
 	st.addr = s.listener.Addr().String()
-	go func() { st.served <- st.server.Serve(ctx, s.listener) }()
+	go func() { st.served <- st.server.Serve(ctx, append(s.others, s.listener)...) }()
 	t.Cleanup(func() {
 		st.stop()
 		st.up.Close()

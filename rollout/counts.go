@@ -131,3 +131,22 @@ func (r *Rollout) Features() map[string]Compared {
 	})
 	return all
 }
+
+// ByRule is how the comparisons of the features of each rule came out, by its
+// name. A feature of which a rule takes some entities counts for it whole, and for
+// the rules behind it too.
+func (r *Rollout) ByRule() map[string]Compared {
+	rules, all := r.Rules(), map[string]Compared{}
+	for field, of := range r.Features() {
+		for _, rule := range rules.chain(field) {
+			sum := all[rule.name]
+			for kind := range Kinds {
+				for class := range Classes {
+					sum[kind][class] += of[kind][class]
+				}
+			}
+			all[rule.name] = sum
+		}
+	}
+	return all
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -116,10 +117,24 @@ func (r *Rollout) SetMode(mode config.Mode) error {
 	default:
 		return fmt.Errorf("mode %q is unknown; use off, dry-run or live", mode)
 	}
+	return r.Edit(func(list []config.Rule) ([]config.Rule, error) {
+		list[len(list)-1].Mode = mode
+		return list, nil
+	})
+}
+
+// Edit changes the rules to what edit makes of a copy of those in force. The
+// default rule ends both lists, and only its mode counts. Nobody else changes
+// rules meanwhile. Where edit or the new rules are wrong, all stays as it was.
+func (r *Rollout) Edit(edit func(list []config.Rule) ([]config.Rule, error)) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	list := r.Rules().List()
-	return r.set(mode, list[:len(list)-1])
+	list, err := edit(slices.Clone(r.Rules().List()))
+	if err != nil {
+		return err
+	}
+	last := len(list) - 1
+	return r.set(list[last].Mode, list[:last])
 }
 
 // SetRules changes all rules: the default one by its mode, and those before it.

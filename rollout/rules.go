@@ -58,12 +58,18 @@ const wholeShare = 1 << 32
 // shareOf is a percentage as a part of wholeShare.
 func shareOf(percent float64) uint64 { return uint64(math.Round(percent / 100 * wholeShare)) }
 
-// newRules makes rules of a configuration. Names may be nil.
+// newRules makes rules of a configuration. Names may be nil. The mode is that of
+// the default rule; off is that of all, so that whoever has to stop fsproxy needs
+// to know no rule.
 func newRules(mode config.Mode, given []config.Rule, names feature.Names) (*Rules, error) {
 	given = append(append([]config.Rule{}, given...), config.Rule{Name: config.RuleDefault, Mode: mode, Percent: 100})
+	limit := Live
+	if mode == config.ModeOff {
+		limit = Off
+	}
 	rs := &Rules{given: given, same: true, plain: true}
 	for i, g := range given {
-		r := &rule{index: i, name: g.Name, mode: modeOf(g.Mode), share: shareOf(g.Percent), verify: shareOf(g.Verify)}
+		r := &rule{index: i, name: g.Name, mode: min(modeOf(g.Mode), limit), share: shareOf(g.Percent), verify: shareOf(g.Verify)}
 		if len(g.Features) > 0 {
 			cover, err := feature.NewCover(g.Features, names)
 			if err != nil {
@@ -110,6 +116,18 @@ func (rs *Rules) RuleOf(field string) string {
 		names = append(names, r.name)
 	}
 	return strings.Join(names, ", ")
+}
+
+// Of is the rule that decides for the feature in a field of entity: its name, and
+// its mode.
+func (rs *Rules) Of(field string, entity []byte) (name string, mode config.Mode) {
+	share := entityShare(entity)
+	for _, r := range rs.chain(field) {
+		if r.takes(entity, share) {
+			return r.name, rs.given[r.index].Mode
+		}
+	}
+	return config.RuleDefault, rs.Mode()
 }
 
 // chain are the rules that may decide for a feature: the last takes all entities

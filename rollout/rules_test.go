@@ -35,8 +35,8 @@ func TestAnEntityIsAlwaysInOrOut(t *testing.T) {
 	var before map[string]bool
 	for _, percent := range []float64{0, 0.1, 1, 10, 50, 99.9, 100} {
 		in := map[string]bool{}
-		rules := mustRules(t, config.ModeOff, config.Rule{Name: "canary", Mode: config.ModeLive, Percent: percent})
-		again := mustRules(t, config.ModeOff, config.Rule{Name: "canary", Features: []string{"*"}, Mode: config.ModeLive, Percent: percent})
+		rules := mustRules(t, config.ModeDryRun, config.Rule{Name: "canary", Mode: config.ModeLive, Percent: percent})
+		again := mustRules(t, config.ModeDryRun, config.Rule{Name: "canary", Features: []string{"*"}, Mode: config.ModeLive, Percent: percent})
 		for i := range 20000 {
 			entity := fmt.Sprint("st_", i)
 			mode, _ := rules.Decide(p, []byte(entity))
@@ -71,11 +71,12 @@ func TestWhereAnEntityStandsNeverChanges(t *testing.T) {
 }
 
 func TestTheFirstRuleThatTakesAReadDecides(t *testing.T) {
-	rules := mustRules(t, config.ModeOff,
+	rules := mustRules(t, config.ModeLive,
 		config.Rule{Name: "never", Entities: []string{"secret/*"}, Mode: config.ModeOff, Percent: 100},
 		config.Rule{Name: "stores", Features: []string{"saf_*"}, Entities: []string{"st_*"}, Mode: config.ModeLive, Percent: 100, Verify: 50},
 		config.Rule{Name: "watch", Features: []string{"saf_*", "daf_*"}, Mode: config.ModeDryRun, Percent: 100},
 		config.Rule{Name: "late", Features: []string{"saf_*"}, Mode: config.ModeLive, Percent: 100},
+		config.Rule{Name: "rest", Mode: config.ModeOff, Percent: 100},
 	)
 	c := newCache(t)
 	for _, test := range []struct {
@@ -100,9 +101,33 @@ func TestTheFirstRuleThatTakesAReadDecides(t *testing.T) {
 			}
 		}
 	}
-	for field, want := range map[string]string{"saf_a": "never, stores, watch", "other": "never, default"} {
+	for field, want := range map[string]string{"saf_a": "never, stores, watch", "other": "never, rest"} {
 		if got := rules.RuleOf(field); got != want {
 			t.Errorf("%s is under %q, want %q", field, got, want)
+		}
+	}
+}
+
+// Whoever has to stop fsproxy needs to know no rule.
+func TestModeOffStopsWhateverTheRulesSay(t *testing.T) {
+	p := intern(t, newCache(t), "f")
+	r := Fixed(config.ModeLive)
+	live := config.Rule{Name: "live", Mode: config.ModeLive, Percent: 100}
+	if err := r.SetRules(config.ModeDryRun, []config.Rule{live}); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		mode config.Mode
+		want Mode
+	}{{config.ModeDryRun, Live}, {config.ModeOff, Off}, {config.ModeLive, Live}} {
+		if err := r.SetMode(step.mode); err != nil {
+			t.Fatal(err)
+		}
+		if mode, _ := r.Rules().Decide(p, []byte("e")); mode != step.want || r.Rules().Off() != (step.want == Off) {
+			t.Errorf("mode %s: %d, want %d", step.mode, mode, step.want)
+		}
+		if got := r.Rules().List()[0]; got.Mode != config.ModeLive {
+			t.Errorf("mode %s changed the rule's to %s", step.mode, got.Mode)
 		}
 	}
 }
@@ -118,14 +143,14 @@ func TestRulesThatChangeHoldForKnownProjections(t *testing.T) {
 	if err := r.SetMode(config.ModeOff); err != nil || mode() != Off || !r.Rules().Off() {
 		t.Errorf("mode %d, %v, want off", mode(), err)
 	}
-	if err := r.SetRules(config.ModeOff, []config.Rule{{Name: "a", Mode: config.ModeDryRun, Percent: 100}}); err != nil || mode() != DryRun {
+	if err := r.SetRules(config.ModeLive, []config.Rule{{Name: "a", Mode: config.ModeDryRun, Percent: 100}}); err != nil || mode() != DryRun {
 		t.Errorf("mode %d, %v, want dry-run", mode(), err)
 	}
 	for name, bad := range map[string]config.Rule{
 		"features": {Name: "b", Features: []string{"["}, Mode: config.ModeLive, Percent: 100},
 		"entities": {Name: "b", Entities: []string{"["}, Mode: config.ModeLive, Percent: 100},
 	} {
-		if err := r.SetRules(config.ModeLive, []config.Rule{bad}); err == nil || mode() != DryRun || r.Mode() != config.ModeOff {
+		if err := r.SetRules(config.ModeLive, []config.Rule{bad}); err == nil || mode() != DryRun || r.Mode() != config.ModeLive {
 			t.Errorf("a bad pattern of %s: %v, mode %d", name, err, mode())
 		}
 	}
@@ -144,8 +169,8 @@ func TestDecidingAllocatesNothing(t *testing.T) {
 	entity := []byte("st_1426727")
 	for name, rules := range map[string]*Rules{
 		"all":        mustRules(t, config.ModeLive, config.Rule{Name: "a", Features: []string{"f"}, Mode: config.ModeLive, Percent: 100, Verify: 1}),
-		"percentage": mustRules(t, config.ModeOff, config.Rule{Name: "a", Mode: config.ModeLive, Percent: 50}),
-		"entities":   mustRules(t, config.ModeOff, config.Rule{Name: "a", Entities: []string{"st_*"}, Mode: config.ModeLive, Percent: 100}),
+		"percentage": mustRules(t, config.ModeDryRun, config.Rule{Name: "a", Mode: config.ModeLive, Percent: 50}),
+		"entities":   mustRules(t, config.ModeDryRun, config.Rule{Name: "a", Entities: []string{"st_*"}, Mode: config.ModeLive, Percent: 100}),
 	} {
 		rules.Decide(p, entity)
 		if n := testing.AllocsPerRun(100, func() { rules.Decide(p, entity) }); n > 1 || n > 0 && name != "entities" {
@@ -166,7 +191,7 @@ func BenchmarkDecide(b *testing.B) {
 		"percentage": {Name: "a", Mode: config.ModeLive, Percent: 50},
 		"entities":   {Name: "a", Entities: []string{"st_*"}, Mode: config.ModeLive, Percent: 100},
 	} {
-		rules, err := newRules(config.ModeOff, []config.Rule{rule}, nil)
+		rules, err := newRules(config.ModeDryRun, []config.Rule{rule}, nil)
 		if err != nil {
 			b.Fatal(err)
 		}
