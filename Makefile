@@ -17,7 +17,7 @@ include tools.mk
 RACE := $(if $(shell command -v $$($(GO) env CC)),-race)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test e2e chaos soak e2e-setup bench lint fuzz clean
+.PHONY: help build test e2e chaos soak e2e-setup bench bench-decoded lint fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,13 @@ e2e-setup: ## install what e2e needs (Debian; as root or with sudo)
 
 bench: build ## measure beside redis-server and twemproxy (some minutes; leave the machine alone)
 	bin/fsproxy bench $(BENCH)
+
+# What the bench's client in Python needs.
+BENCH_PYTHON := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fsproxy-bench-python
+
+bench-decoded: build ## measure what decoded values spare clients in Go and Python
+	python3 -m pip install --quiet --target $(BENCH_PYTHON) -r bench/decoded/requirements.txt
+	PYTHONPATH=$(BENCH_PYTHON) go run ./bench/decoded -fsproxy bin/fsproxy -python python3
 
 lint: lint-format lint-vet lint-staticcheck lint-errors lint-vulnerabilities ## all checks of the source
 

@@ -138,7 +138,7 @@ func TestThePageMayLoadAndAskThisProcessAlone(t *testing.T) {
 		}
 	}
 	size := 0
-	for _, file := range []string{"/page.js", "/page.css", "/icon.svg", "/api.js", "/chart.js", "/table.js", "/tables.js", "/controls.js", "/format.js"} {
+	for _, file := range []string{"/page.js", "/page.css", "/icon.svg", "/api.js", "/chart.js", "/table.js", "/tables.js", "/controls.js", "/rules.js", "/format.js"} {
 		got := r.ask(http.MethodGet, file, "", nil)
 		if got.Code != http.StatusOK || got.Header().Get("Content-Security-Policy") != contentPolicy {
 			t.Errorf("%s: %d, policy %q", file, got.Code, got.Header().Get("Content-Security-Policy"))

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"encoding/base64"
+	"fmt"
 	"net/http"
 	"strings"
 	"unicode/utf8"
@@ -58,17 +59,22 @@ func (s *Server) getEntity(c *call) (any, error) {
 			Field: fieldText(value.Feature), Name: s.nameOf(value.Feature), Form: value.Form, Bytes: value.Bytes, Missing: value.Negative,
 			AgeSeconds: round(value.Age.Seconds()),
 		}
-		shown.Served, shown.Why = s.verdict(value.State)
+		shown.Served, shown.Why = s.verdict(entity, value.Feature, value.State)
 		answer.Values = append(answer.Values, shown)
 	}
 	return answer, nil
 }
 
 // verdict tells whether a value in that state would be answered from memory, and
-// why.
-func (s *Server) verdict(state cache.ValueState) (served bool, why string) {
-	if s.sources.Mode() != config.ModeLive {
-		return false, "mode is " + string(s.sources.Mode())
+// why. A read of other features beside it may be under a more careful rule.
+func (s *Server) verdict(entity []byte, field string, state cache.ValueState) (served bool, why string) {
+	rule, mode := s.sources.Rollout.Decides(entity, field)
+	switch {
+	case mode == config.ModeLive:
+	case rule == config.RuleDefault:
+		return false, "mode is " + string(mode)
+	default:
+		return false, fmt.Sprintf("rule %s: mode is %s", rule, mode)
 	}
 	return state == cache.Fresh, string(state)
 }

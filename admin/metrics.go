@@ -16,6 +16,7 @@ import (
 	"github.com/fsproxy/fsproxy/invalidation"
 	"github.com/fsproxy/fsproxy/proxy"
 	"github.com/fsproxy/fsproxy/rollout"
+	"github.com/fsproxy/fsproxy/warm/snapshot"
 )
 
 // scrape is what one scrape reads, once for all metrics.
@@ -32,6 +33,7 @@ type scrape struct {
 	mode     config.Mode
 	compared *rollout.Rollout // nil: nothing is compared
 	rollout  rollout.Stats    // of compared
+	kept     *snapshot.Stats  // nil: no rows outlive the process
 	// oldest is the age of the oldest value served lately.
 	oldest time.Duration
 }
@@ -60,7 +62,7 @@ func plain[N int | int64 | uint64](value func(s *scrape) N) func(*scrape, emit) 
 }
 
 // metrics is the whole table.
-var metrics = slices.Concat(baseMetrics, upstreamMetrics, freshnessMetrics, invalidationMetrics, featureMetrics, rolloutMetrics, configMetrics)
+var metrics = slices.Concat(baseMetrics, upstreamMetrics, freshnessMetrics, invalidationMetrics, featureMetrics, rolloutMetrics, warmMetrics, configMetrics)
 
 var baseMetrics = []metric{
 	{"fsproxy_commands_total", counter, []string{"command", "outcome"}, "Commands by name and outcome: hit (all from memory), mixed (some fetched), miss (all fetched), bypass (a read that went past the cache), tunnel (forwarded), local (answered here), error (refused here).", func(s *scrape, emit emit) {
@@ -145,6 +147,10 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		s.rollout = s.compared.Stats()
 	}
 	s.reload, s.mode = c.sources.LastReload(), c.sources.Mode()
+	if c.sources.Kept != nil {
+		kept := c.sources.Kept()
+		s.kept = &kept
+	}
 	if c.sources.Invalidation != nil {
 		s.sources = c.sources.Invalidation()
 	}

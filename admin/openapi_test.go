@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/fsproxy/fsproxy/admin/api"
+	"github.com/fsproxy/fsproxy/config"
 )
 
 // description is the served description of the API, as a tree.
@@ -64,10 +65,12 @@ func TestTheDescriptionAndTheRoutesAreOfTheSamePaths(t *testing.T) {
 }
 
 func TestAnswersAreAsDescribed(t *testing.T) {
-	r := newRig(t, "", nil)
-	r.sources.Rollout = someRollout{}
+	r := newRig(t, "", func(s *Sources) { s.Rollout = someRollout{} })
 	d := describe(t, r)
-	bodies := map[string]string{api.PathMode: `{"mode": "live"}`, api.PathInvalidate: `{"feature": "f1"}`}
+	bodies := map[string]string{
+		api.PathMode: `{"mode": "live"}`, api.PathInvalidate: `{"feature": "f1"}`,
+		api.PathRules: `{"rules": [{"name": "a"}]}`, api.PathRule: `{"name": "a", "percent": 1}`,
+	}
 	for _, route := range r.routes() {
 		if route.stream != nil {
 			continue
@@ -94,10 +97,16 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 	}
 }
 
-type someRollout struct{ oneRule }
+type someRollout struct{}
+
+func (someRollout) RuleOf(string) string { return "a" }
+
+func (someRollout) Decides([]byte, string) (rule string, mode config.Mode) {
+	return "a", config.ModeLive
+}
 
 func (someRollout) Rules() []api.Rule {
-	return []api.Rule{{Name: "a", Features: []string{"*"}, Entities: []string{}, Mode: "live", Percent: 50, VerifyRate: 1}}
+	return []api.Rule{{Name: "a", Features: []string{"*"}, Entities: []string{}, Mode: "live", Percent: 50, VerifyRate: 1, Compared: map[string]uint64{"match": 1}}}
 }
 
 func (someRollout) Differences(int) []api.Difference {
@@ -193,6 +202,7 @@ func TestTheDescriptionHasEachFieldOfTheShapes(t *testing.T) {
 		api.History{},
 		api.Access{},
 		api.Mode{},
+		api.SetRules{},
 		api.Invalidate{},
 		api.Invalidated{},
 		api.Flushed{},

@@ -24,6 +24,7 @@ import (
 	"github.com/fsproxy/fsproxy/invalidation"
 	"github.com/fsproxy/fsproxy/proxy"
 	"github.com/fsproxy/fsproxy/resp"
+	"github.com/fsproxy/fsproxy/rollout"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -34,6 +35,7 @@ type rig struct {
 	cache *cache.Cache
 	log   *lines
 	mode  config.Mode
+	rules *rollout.Rollout // what changes of rules are made to
 }
 
 // lines are a log.
@@ -126,6 +128,11 @@ func newRig(t *testing.T, yaml string, change func(*Sources)) *rig {
 			return api.Reload{Supported: true, OK: true, Changed: []string{}, Restart: []string{}}
 		},
 	}
+	rules, err := rollout.New(rollout.Config{Mode: cfg.Mode, Options: cfg.Rollout})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.rules, sources.EditRules = rules, rules.Edit
 	if change != nil {
 		change(&sources)
 	}

@@ -47,6 +47,8 @@ func (s *Server) routes() []route {
 		{method: http.MethodGet, path: api.PathWarm, stream: s.streamWarm},
 		{method: http.MethodGet, path: api.PathOpenAPI, answer: getOpenAPI},
 		{method: http.MethodPost, path: api.PathMode, answer: s.postMode},
+		{method: http.MethodPost, path: api.PathRules, answer: s.postRules},
+		{method: http.MethodPost, path: api.PathRule, answer: s.postRule},
 		{method: http.MethodPost, path: api.PathInvalidate, answer: s.postInvalidate},
 		{method: http.MethodPost, path: api.PathFlush, answer: s.postFlush},
 		{method: http.MethodPost, path: api.PathReload, answer: s.postReload},
@@ -60,12 +62,16 @@ func (s *Server) addRoutes(mux *http.ServeMux) {
 		mux.HandleFunc(r.method+" "+r.path, func(w http.ResponseWriter, request *http.Request) { s.serve(w, request, r) })
 	}
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, request *http.Request) {
+		var allowed []string
 		for _, r := range routes {
 			if r.path == request.URL.Path {
-				w.Header().Set("Allow", r.method)
-				fail(w, refuse(http.StatusMethodNotAllowed, "%s is asked with %s", r.path, r.method))
-				return
+				allowed = append(allowed, r.method)
 			}
+		}
+		if len(allowed) > 0 {
+			w.Header().Set("Allow", strings.Join(allowed, ", "))
+			fail(w, refuse(http.StatusMethodNotAllowed, "%s is asked with %s", request.URL.Path, strings.Join(allowed, " or ")))
+			return
 		}
 		fail(w, refuse(http.StatusNotFound, "there is no %s; %s lists what there is", request.URL.Path, api.PathOpenAPI))
 	})

@@ -9,6 +9,7 @@ import (
 	"github.com/fsproxy/fsproxy/invalidation"
 	"github.com/fsproxy/fsproxy/proxy"
 	"github.com/fsproxy/fsproxy/rollout"
+	"github.com/fsproxy/fsproxy/warm/snapshot"
 )
 
 // Sources are what is shown, and what changes are made through. The first three
@@ -29,12 +30,17 @@ type Sources struct {
 	// Reload reads the configuration anew; LastReload is how that went last.
 	Reload     func() api.Reload
 	LastReload func() api.Reload
+	// Kept tells of the rows that outlive the process; nil: none do.
+	Kept func() snapshot.Stats
 	// Invalidated, if set, is called when something was invalidated by hand.
 	Invalidated func()
 	// Names knows the names of features.
 	Names feature.Names
 	// Rollout knows rules and differences.
 	Rollout Rollout
+	// EditRules changes the rules to what edit makes of those in force, the default
+	// one last, while nobody else does; where either fails, all stays as it was.
+	EditRules func(edit func(rules []config.Rule) ([]config.Rule, error)) error
 	// Compared counts comparisons of memory with the store.
 	Compared *rollout.Rollout
 }
@@ -45,6 +51,8 @@ type Rollout interface {
 	Rules() []api.Rule
 	// RuleOf names the one that decides for a feature, for entities of all kinds.
 	RuleOf(field string) string
+	// Decides is the one that decides for a feature of an entity, with its mode.
+	Decides(entity []byte, field string) (rule string, mode config.Mode)
 	// Differences are the newest, at most so many, newest first.
 	Differences(most int) []api.Difference
 }
@@ -72,13 +80,15 @@ func (s *Sources) complete() {
 // oneRule is a rollout of one mode for all.
 type oneRule struct{ mode func() config.Mode }
 
-const defaultRule = "default"
-
 func (o oneRule) Rules() []api.Rule {
-	return []api.Rule{{Name: defaultRule, Features: []string{}, Entities: []string{}, Mode: string(o.mode()), Percent: 100}}
+	return []api.Rule{{Name: config.RuleDefault, Features: []string{}, Entities: []string{}, Mode: string(o.mode()), Percent: 100}}
 }
 
-func (oneRule) RuleOf(string) string { return defaultRule }
+func (oneRule) RuleOf(string) string { return config.RuleDefault }
+
+func (o oneRule) Decides([]byte, string) (rule string, mode config.Mode) {
+	return config.RuleDefault, o.mode()
+}
 
 func (oneRule) Differences(int) []api.Difference { return []api.Difference{} }
 

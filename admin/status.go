@@ -32,7 +32,9 @@ func (s *Server) status() api.Status {
 		},
 		Connections: api.Connections{Open: counts.Connections, Accepted: counts.Accepted, Refused: counts.Refused},
 		Reload:      s.sources.LastReload(),
+		Comparison:  s.sources.comparison(),
 	}
+	status.Rules, status.SetByHand = s.sources.byHand()
 	status.Health, status.Problems = s.judge(&status)
 	return status
 }

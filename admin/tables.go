@@ -14,11 +14,14 @@ import (
 
 func (s *Server) getConfig(*call) (any, error) {
 	cfg := s.sources.Config()
-	answer := api.Config{Options: []api.Option{}, YAML: string(config.Effective(cfg))}
-	for _, o := range cfg.InForce() {
+	now := *cfg
+	now.Mode, now.Rollout.Rules = s.sources.inForce()
+	answer := api.Config{Options: []api.Option{}, YAML: string(config.Effective(&now))}
+	given := cfg.InForce()
+	for i, o := range now.InForce() {
 		origin := o.Origin.String()
-		if mode := string(s.sources.Mode()); o.Option.Key == "mode" && o.Value != mode {
-			o.Value, origin = mode, "the admin API"
+		if o.Value != given[i].Value {
+			origin = theAPI
 		}
 		answer.Options = append(answer.Options, api.Option{
 			Key: o.Option.Key, Value: o.Value, Default: o.Option.Default, Origin: origin,
@@ -102,8 +105,6 @@ func (s *Sources) statuses() []api.Source {
 
 // sinceSeconds is how long ago t was, in seconds, to a tenth.
 func sinceSeconds(t time.Time) float64 { return math.Round(10*time.Since(t).Seconds()) / 10 }
-
-func (s *Server) getRules(*call) (any, error) { return s.sources.Rollout.Rules(), nil }
 
 // mostDifferences is more than a person reads, and bounds an answer.
 const mostDifferences = 1000

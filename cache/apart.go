@@ -20,31 +20,69 @@ const (
 	apartEntry  = 6 // bytes
 )
 
-// apart is the decoded form of the value at position i, if it is spelled apart.
-func (r row) apart(i int) []byte {
+// aparts are the values spelled apart of a row.
+type aparts struct {
+	table []byte // an entry for each
+	wire  []byte // their forms
+}
+
+func (r row) aparts() (a aparts) {
 	if r.flags()&flagApart == 0 {
-		return nil
+		return a
 	}
 	at := r.offset(r.width())
-	n := r.u16(at)
-	table := at + apartHeader
-	low, high := 0, n
+	from := at + apartHeader
+	to := from + apartEntry*r.u16(at)
+	return aparts{r.bytes()[from:to], r.bytes()[to:]}
+}
+
+func (a aparts) len() int { return len(a.table) / apartEntry }
+
+func (a aparts) position(k int) int { return int(binary.LittleEndian.Uint16(a.table[apartEntry*k:])) }
+
+func (a aparts) end(k int) int {
+	return int(binary.LittleEndian.Uint32(a.table[apartEntry*k+2:]))
+}
+
+// values are the n forms from number k on, which lie behind one another.
+func (a aparts) values(k, n int) []byte {
+	from := 0
+	if k > 0 {
+		from = a.end(k - 1)
+	}
+	return a.wire[from:a.end(k+n-1)]
+}
+
+// neighbours is how many from number k on are of positions that follow one
+// another, below to.
+func (a aparts) neighbours(k, to int) int {
+	n, at := 1, a.position(k)
+	for k+n < a.len() && at+n < to && a.position(k+n) == at+n {
+		n++
+	}
+	return n
+}
+
+// from is the number of the first at position i or behind it.
+func (a aparts) from(i int) int {
+	low, high := 0, a.len()
 	for low < high {
 		middle := (low + high) / 2
-		if r.u16(table+apartEntry*middle) < i {
+		if a.position(middle) < i {
 			low = middle + 1
 		} else {
 			high = middle
 		}
 	}
-	if low == n || r.u16(table+apartEntry*low) != i {
-		return nil
+	return low
+}
+
+// at is the form of the value at position i; nil: it is not spelled apart.
+func (a aparts) at(i int) []byte {
+	if k := a.from(i); k < a.len() && a.position(k) == i {
+		return a.values(k, 1)
 	}
-	from, to := 0, int(r.u32(table+apartEntry*low+2))
-	if low > 0 {
-		from = int(r.u32(table + apartEntry*(low-1) + 2))
-	}
-	return r.bytes()[table+apartEntry*n:][from:to]
+	return nil
 }
 
 // apartValue is the decoded form of the value at a position of the row under
@@ -104,12 +142,46 @@ func (f *Found) spelledApart() bool {
 	return flags&flagApart != 0 || flags&flagHasNils != 0 && f.plan.view.Defaults
 }
 
-// appendApart is Append, value by value.
+// appendApart is Append where something is spelled apart: what lies between is
+// copied in pieces.
 func (f *Found) appendApart(out []byte, v resp.Version) []byte {
-	for i := range f.plan.index {
-		out = f.appendOne(out, i, v)
+	r, apart := f.row, f.row.aparts()
+	nils := r.flags()&flagHasNils != 0
+	i := 0 // where the run begins in the projection
+	for _, run := range f.plan.runs {
+		from, to := int(run.from), int(run.to)
+		done := from // what lies before this position was appended
+		for at, k := from, apart.from(from); at < to; {
+			switch {
+			case k < apart.len() && apart.position(k) == at:
+				out = r.appendPlaces(out, done, at)
+				n := apart.neighbours(k, to)
+				out = append(out, apart.values(k, n)...)
+				k, at = k+n, at+n
+				done = at
+			case nils && r.isNil(at):
+				out = r.appendPlaces(out, done, at)
+				out = f.plan.fields[i+at-from].appendMissing(out, *f.plan.view, v)
+				at++
+				done = at
+			case !nils && k == apart.len():
+				at = to
+			default:
+				at++
+			}
+		}
+		out = r.appendPlaces(out, done, to)
+		i += to - from
 	}
 	return out
+}
+
+// appendPlaces appends what lies at positions from, …, to-1.
+func (r row) appendPlaces(out []byte, from, to int) []byte {
+	if from == to {
+		return out
+	}
+	return append(out, r.bytes()[r.offset(from):r.offset(to)]...)
 }
 
 // appendOne appends the value of field i of a projection in a decoded view.
@@ -118,7 +190,7 @@ func (f *Found) appendOne(out []byte, i int, v resp.Version) []byte {
 	if f.row.isNil(at) {
 		return f.plan.fields[i].appendMissing(out, *f.plan.view, v)
 	}
-	if apart := f.row.apart(at); apart != nil && f.plan.fields[i].form == formStored {
+	if apart := f.row.aparts().at(at); apart != nil {
 		return append(out, apart...)
 	}
 	return append(out, f.row.value(at)...)

@@ -3,8 +3,8 @@ package cache
 import "github.com/fsproxy/fsproxy/resp"
 
 // AppendIn appends a value of the store's field, element in wire form as a fetcher
-// gave it, as a view and version v have it. A value that does not decode is
-// appended as it is. Nothing is interned.
+// gave it in version v, as a view has it. A value that does not decode is appended
+// as it is. Nothing is interned.
 func (in *Interner) AppendIn(out []byte, view View, field, element []byte, v resp.Version) []byte {
 	if !view.Decoded {
 		return appendElement(out, element, v)
@@ -27,24 +27,24 @@ func (in *Interner) AppendIn(out []byte, view View, field, element []byte, v res
 }
 
 func (r *rules) appendIn(out []byte, view View, element []byte, v resp.Version, undecoded func()) []byte {
-	form := r.formIn(view)
+	d, form := r.definition, r.formIn(view)
 	if form == formStored {
 		form = formPacked
 	}
-	if resp.IsNil(element) {
-		if d := r.definition; d != nil && d.Default != nil && view.Defaults {
-			return form.appendDecoded(out, d, d.Default)
-		}
-		return resp.AppendNil(out, v)
-	}
-	if r.definition == nil || same(r.definition.Form) {
+	byDefault := d != nil && d.Default != nil && view.Defaults
+	switch missing := resp.IsNil(element); {
+	case missing && byDefault:
+		return form.appendDecoded(out, d, d.Default)
+	case missing || d == nil || same(d.Form):
 		return append(out, element...)
 	}
 	before := len(out)
-	out, err := form.append(out, r.definition, payload(element))
+	out, err := form.append(out, d, payload(element))
 	switch {
+	case isNull(err) && byDefault:
+		return form.appendDecoded(out[:before], d, d.Default)
 	case isNull(err):
-		return r.appendIn(out[:before], view, nil2, v, undecoded)
+		return resp.AppendNil(out[:before], v)
 	case err != nil:
 		undecoded()
 		return append(out[:before], element...)

@@ -85,15 +85,15 @@ func (c *Cache) rebuild(b *builder, hash uint64, old row, fetched *Fetched, v re
 // takeOld takes over the usable values of a row of layout from into layout l,
 // which has all its features.
 func (b *builder) takeOld(l *layout, old row, from *layout, now Tick) {
-	to := 0
+	to, apart := 0, old.aparts()
 	for i, f := range from.features {
 		for l.features[to] != f {
 			to++
 		}
 		if !old.isAbsent(i) && f.usable(old.tick(i), old.isNil(i), now) {
 			b.values[to], b.ticks[to] = old.value(i), old.tick(i)
-			if apart := old.apart(i); apart != nil {
-				b.setApart(to, apart)
+			if wire := apart.at(i); wire != nil {
+				b.setApart(to, wire)
 			}
 		}
 	}

@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"cmp"
 	"hash/maphash"
 	"slices"
 	"sync"
@@ -136,7 +135,7 @@ func (in *Interner) addProjection(view View, key string, prefix int, names [][]b
 		fields[i] = in.twin(base, base.rules.Load().formIn(view))
 	}
 	sorted := slices.Clone(fields)
-	slices.SortFunc(sorted, func(a, b *Feature) int { return cmp.Compare(a.index, b.index) })
+	sortFeatures(sorted)
 	own := in.layout(slices.Compact(sorted))
 	if own == nil {
 		return nil
@@ -144,10 +143,7 @@ func (in *Interner) addProjection(view View, key string, prefix int, names [][]b
 	p := newProjection(in, view, wire, fields, own)
 	in.plans++
 	in.projections[key] = p
-	for _, f := range own.features {
-		f.join(p)
-	}
-	p.widen()
+	in.enrol(p)
 	return p
 }
 

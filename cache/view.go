@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"cmp"
 	"encoding/binary"
 	"slices"
 	"strconv"
@@ -166,22 +167,30 @@ func (in *Interner) twin(base *Feature, f form) *Feature {
 // first in every layout, numbered without a gap.
 const firstTwin = 1 << 31
 
-// join has p be one that asks for the feature. The caller holds Interner.mu.
-func (f *Feature) join(p *Projection) {
-	f.asked = append(f.asked, p)
-	if p.View.Aside {
-		return
+// enrol has p be one of those that ask for each of its features. Others that ask
+// for one of them in another form fill this form too from now on. The caller holds
+// mu.
+func (in *Interner) enrol(p *Projection) {
+	others := make(map[*Projection]struct{})
+	for _, f := range p.own.layout.features {
+		f.asked = append(f.asked, p)
+		if p.View.Aside {
+			continue
+		}
+		if f.readers++; f.readers > 1 || len(*f.twins.Load()) == 0 {
+			continue
+		}
+		for _, other := range f.asked {
+			others[other] = struct{}{}
+		}
 	}
-	if f.readers++; f.readers > 1 {
-		return
-	}
-	// Whoever fetches it from now on fills this form too.
-	for _, other := range f.asked {
+	p.widen()
+	for other := range others {
 		other.widen()
 	}
 }
 
-// leave is the opposite of join.
+// leave has p not ask for the feature any more. The caller holds Interner.mu.
 func (f *Feature) leave(p *Projection) {
 	f.asked = slices.DeleteFunc(f.asked, func(other *Projection) bool { return other == p })
 	if !p.View.Aside {
@@ -197,21 +206,26 @@ func (p *Projection) widen() {
 		return
 	}
 	own := p.own.layout.features
-	wide := own
+	wide := slices.Clone(own)
 	for _, f := range own {
-		if f.base.readers > 0 {
-			wide = union(wide, []*Feature{f.base})
+		if len(*f.twins.Load()) == 0 {
+			continue
 		}
-		for _, twin := range *f.twins.Load() {
-			if twin.readers > 0 {
-				wide = union(wide, []*Feature{twin})
+		for _, form := range f.forms() {
+			if form != f && form.readers > 0 {
+				wide = append(wide, form)
 			}
 		}
 	}
 	if len(wide) == len(own) {
 		return
 	}
+	sortFeatures(wide)
 	if l := p.intern.layout(wide); l != nil {
 		p.fill.Store(l)
 	}
+}
+
+func sortFeatures(list []*Feature) {
+	slices.SortFunc(list, func(a, b *Feature) int { return cmp.Compare(a.index, b.index) })
 }

@@ -276,3 +276,30 @@ func TestFetcherThatLeftIsNotSetAside(t *testing.T) {
 		t.Errorf("%d are set aside, and none is left to be probed", u.asides.Load())
 	}
 }
+
+// A node that was told on an open connection that reads are wanted, and hangs, is
+// let go of like any other when it leaves.
+func TestConnectionThatOnlyWaitsForReadonlyIsNotKept(t *testing.T) {
+	inParallel(t)
+	stays, hangs := startFake(t), startFake(t)
+	u := upstreamOf(t, func(c *Config) { c.FetchTimeout = 50 * time.Millisecond }, stays, hangs)
+	until(t, "both are connected", func() bool {
+		get(t, u, "k")
+		return stateOf(u, stays.addr) == connUp && stateOf(u, hangs.addr) == connUp
+	})
+	silent := behaviour(hang)
+	hangs.greet.Store(&silent)
+	c := u.fetcherAt(hangs.addr).conns[0]
+	until(t, "no timer of the fetches runs any more", func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.armedFor.IsZero()
+	})
+	c.wantReads()
+	without, err := NewTopology(RCM, "", []Assignment{{Slots: []SlotRange{AllSlots}, Nodes: []string{stays.addr}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.install(without, time.Now())
+	until(t, "it is let go of", func() bool { return hangs.connections() == 0 })
+}

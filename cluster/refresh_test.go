@@ -212,8 +212,9 @@ func TestRangesAreNamedShortly(t *testing.T) {
 	}
 }
 
-// BenchmarkRefresh is what 2,000 nodes and all slots cost: the parsing of the
-// reply to CLUSTER SLOTS, and the installing of what it says where nothing has
+// BenchmarkRefresh is what 2,000 nodes and all slots cost: the asking, from the
+// dial to the topology; of that, the parsing of the reply to CLUSTER SLOTS once
+// its bytes are decoded; and the installing of what it says where nothing has
 // changed, and where a tenth of the nodes has.
 func BenchmarkRefresh(b *testing.B) {
 	const shards, nodes = 50, 40
@@ -243,6 +244,28 @@ func BenchmarkRefresh(b *testing.B) {
 		}
 		return topology
 	}
+	b.Run("ask", func(b *testing.B) {
+		f := startFake(b)
+		var slots strings.Builder
+		fmt.Fprintf(&slots, "*%d\r\n", shards)
+		for _, entry := range reply(0) {
+			e := entry.([]any)
+			fmt.Fprintf(&slots, "*%d\r\n:%d\r\n:%d\r\n", len(e), e[0], e[1])
+			for _, n := range e[2:] {
+				node := n.([]any)
+				fmt.Fprintf(&slots, "*3\r\n%s:%d\r\n%s", bulk(node[0].(string)), node[1], bulk(node[2].(string)))
+			}
+		}
+		text := slots.String()
+		f.slots.Store(&text)
+		d := NewDiscovery(DiscoveryConfig{Kind: KindRCM, Addresses: []string{f.addr}})
+		defer d.Close()
+		for b.Loop() {
+			if topology, err := d.Discover(b.Context()); err != nil || len(topology.Nodes()) != shards*nodes {
+				b.Fatal(err)
+			}
+		}
+	})
 	b.Run("parse", func(b *testing.B) {
 		entries := reply(0)
 		for b.Loop() {

@@ -106,11 +106,7 @@ func ruleOf(section map[string]any) Rule {
 	r.Name, _ = section["name"].(string)
 	r.Features, _ = section["features"].([]string)
 	r.Entities, _ = section["entities"].([]string)
-	mode, _ := section["mode"].(string)
-	r.Mode = Mode(mode)
-	if typed, ok := section["mode"].(Mode); ok {
-		r.Mode = typed
-	}
+	r.Mode, _ = section["mode"].(Mode)
 	r.Percent, _ = section["percent"].(float64)
 	r.Verify, _ = section["verify"].(float64)
 	return r

@@ -42,7 +42,7 @@ func (p *browserPage) choose(table string) {
 	}
 }
 
-var pageTables = []string{"features", "fetchers", "sources", "differences", "options", "changes"}
+var pageTables = []string{"features", "fetchers", "sources", "rules", "differences", "options", "changes"}
 
 func TestPageShowsWhatChangesWithoutComplaints(t *testing.T) {
 	admin := loopback(freePort(t))
@@ -127,6 +127,106 @@ func TestPageLooksAtEntitiesAndChanges(t *testing.T) {
 	p.await("mode off", `document.querySelector("#mode").textContent === "mode off"`)
 	p.choose("changes")
 	p.await("the changes", `document.querySelectorAll("#panel-changes tbody tr").length === 2`)
+	wantNoComplaints(t, p)
+}
+
+// startDifferingProxy runs fsproxy with rules, in front of a store in which a value
+// changes that nobody tells of, and reads that value until it was found wrong.
+func startDifferingProxy(t testing.TB) *proxy {
+	t.Helper()
+	s := startStore(t)
+	direct := dialWire(t, s.addr)
+	direct.do(t, "HSET", "st_1", "a", "1", "b", "1", "c", "0.1")
+	p := startConfiguredProxy(t, fmt.Sprintf(`mode: dry-run
+upstream: {addresses: [%q], fetch_timeout: 2s}
+rollout:
+  rules:
+    - {name: never, features: [c], mode: "off"}
+    - {name: canary, entities: ["st_*"], features: [b], percent: 1, verify: 100}
+%s`, s.addr, quickMarkers))
+	w := dialWire(t, p.addr)
+	read := func() { w.do(t, "HMGET", "st_1", "a") }
+	eventually(t, "a value being compared", func() error {
+		read()
+		if p.compared(t)["dry_run match"] == 0 {
+			return fmt.Errorf("%v", p.compared(t))
+		}
+		return nil
+	})
+	direct.do(t, "HSET", "st_1", "a", "2")
+	eventually(t, "what nobody told of being found wrong", func() error {
+		read()
+		if p.compared(t)["dry_run wrong"] == 0 {
+			return fmt.Errorf("%v", p.compared(t))
+		}
+		return nil
+	})
+	return p
+}
+
+func TestPageChangesARuleAndShowsWhatDiffers(t *testing.T) {
+	proxy := startDifferingProxy(t)
+	client := dialWire(t, proxy.addr) // stays through all changes
+	p := openPage(t, startBrowser(t), proxy.admin, 1280, 900)
+	run := func(script string) {
+		t.Helper()
+		if err := p.evaluate(script, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.await("what live would bring", `!document.querySelector("#compared").hidden && document.querySelector("#tile-projected-rate .value").textContent.includes("%")`)
+	p.await("the wrong values", `document.querySelector("#tile-wrong.bad .value").textContent !== "0"`)
+	p.choose("differences")
+	p.await("the difference", `[...document.querySelectorAll("#panel-differences tbody tr")].some((r) => r.textContent.includes("wrong") && r.textContent.includes("st_1") && r.textContent.includes("fs:markers") && r.textContent.includes("dry run"))`)
+	p.shoot("differences-light")
+
+	const row = `[...document.querySelectorAll("#panel-rules tbody tr")].find((r) => r.cells[1].textContent === "canary")`
+	p.choose("rules")
+	p.await("the rules in their order", `[...document.querySelectorAll("#panel-rules tbody tr")].map((r) => r.cells[1].firstChild.data).join() === "never,canary,default"`)
+	p.await("what was compared under the default rule", `document.querySelector("#panel-rules tbody tr:last-child").lastChild.textContent !== "–"`)
+	// By keyboard: into the field, another number, Enter.
+	run(row + `.querySelector("input.percent").focus(); document.activeElement.select()`)
+	p.press("2", "5")
+	p.await("the change being marked", row+`.querySelector("input.percent").classList.contains("changed") && !`+row+`.querySelector("button").disabled`)
+	p.shoot("rules-light")
+	p.press("Enter")
+	p.await("being asked", `document.querySelector("#confirm").open && document.querySelector("#confirm-text").textContent === "Change rule canary: percent from 1 % to 25 %?"`)
+	run(`document.querySelector("#confirm button[value=no]").click()`)
+	p.press("Enter")
+	p.await("being asked again", `document.querySelector("#confirm").open`)
+	run(`document.querySelector("#confirm button[value=yes]").click()`)
+	p.await("the outcome", `document.querySelector("#rules-outcome").textContent.includes("25 %") && document.querySelector("#rules-note").textContent.includes("by hand")`)
+	run(row + `.querySelector("select").value = "dry-run"; ` + row + `.querySelector("select").dispatchEvent(new Event("input")); ` + row + `.querySelector("button").click()`)
+	p.await("being asked", `document.querySelector("#confirm").open`)
+	run(`document.querySelector("#confirm button[value=yes]").click()`)
+	p.await("the outcome", `document.querySelector("#rules-outcome").textContent.includes("mode from live to dry-run")`)
+	rules, err := proxy.get("/api/v1/rules")
+	if err != nil || !strings.Contains(rules, `"mode":"dry-run","percent":25,"verify_percent":100`) {
+		t.Errorf("%v: the rules are %s", err, rules)
+	}
+	// A value that cannot be is refused before anybody is asked.
+	run(row + `.querySelector("input.percent").value = "101"; ` + row + `.querySelector("input.percent").dispatchEvent(new Event("input")); ` + row + `.querySelector("button").click()`)
+	if p.text(`document.querySelector("#confirm").open`) != "false" {
+		t.Error("a percentage of 101 is asked about")
+	}
+	if got := client.do(t, "HMGET", "st_1", "b"); got != bulks("1") {
+		t.Errorf("the connection that was open all along is answered %q", got)
+	}
+	p.choose("rules")
+	p.scheme("dark")
+	p.shoot("rules-dark")
+	for _, colours := range []string{"light", "dark"} {
+		p.scheme(colours)
+		p.resize(390, 844)
+		for _, table := range []string{"differences", "rules"} {
+			p.choose(table)
+			p.await("no scrolling sideways with "+table, `document.scrollingElement.scrollWidth <= 390 && window.innerWidth === 390`)
+			if faint := p.text(contrastScript); faint != "" {
+				t.Errorf("%s in %s: %s", table, colours, faint)
+			}
+			p.shoot("phone-" + table + "-" + colours)
+		}
+	}
 	wantNoComplaints(t, p)
 }
 

@@ -36,7 +36,7 @@ type setup struct {
 	cluster  cluster.Config
 	listener net.Listener
 	others   []net.Listener // beside it
-	awaits   bool // that the store is found
+	awaits   bool           // that the store is found
 	// rollout makes what decides over reads; nil: all are answered from memory.
 	rollout func(held *cache.Cache, clock *cache.Clock, up *cluster.Upstream) *rollout.Rollout
 }

@@ -5,6 +5,27 @@ type Mode struct {
 	Mode string `json:"mode"`
 }
 
+// SetRules asks for other rules in the place of all.
+type SetRules struct {
+	// Rules are all of them in their order. What is left out of one is as in a
+	// configuration file: all features and entities, live, 100, 0. The default rule
+	// may end the list, for its mode; without it that stays as it is.
+	Rules []RuleEdit `json:"rules"`
+}
+
+// RuleEdit is what a rule is to be. In [PathRule] it names one that is there, and
+// what is left out of it stays as it is.
+type RuleEdit struct {
+	Name       string    `json:"name"`
+	Features   *[]string `json:"features,omitempty"` // empty: all
+	Entities   *[]string `json:"entities,omitempty"` // patterns; empty: all
+	Mode       *string   `json:"mode,omitempty"`
+	Percent    *float64  `json:"percent,omitempty"` // of entities, by hash, 0 to 100
+	VerifyRate *float64  `json:"verify_percent,omitempty"`
+	// Compared may be there as rules are shown with it, and means nothing.
+	Compared map[string]uint64 `json:"compared,omitempty"`
+}
+
 // Invalidate asks that something be not answered from memory again as it is held
 // now. One of its fields is given.
 type Invalidate struct {

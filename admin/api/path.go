@@ -24,6 +24,7 @@ const (
 	PathOpenAPI     = Prefix + "/openapi.json"
 
 	PathMode       = Prefix + "/mode"
+	PathRule       = Prefix + "/rule" // one of them; PathRules: all
 	PathInvalidate = Prefix + "/invalidate"
 	PathFlush      = Prefix + "/flush"
 	PathReload     = Prefix + "/reload"

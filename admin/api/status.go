@@ -43,6 +43,30 @@ type Status struct {
 	Memory        Memory      `json:"memory"`
 	Connections   Connections `json:"connections"`
 	Reload        Reload      `json:"reload"`
+	// Rules is how many rules there are before the default one. SetByHand tells that
+	// these, or the mode, are not those of the configuration: somebody has changed
+	// them through the API, and a restart forgets it.
+	Rules      int         `json:"rules"`
+	SetByHand  bool        `json:"set_by_hand"`
+	Comparison *Comparison `json:"comparison,omitempty"` // absent: nothing was compared yet
+}
+
+// Comparison is what came of comparing memory with the store, since the start.
+type Comparison struct {
+	Compared map[string]uint64 `json:"compared"` // values in dry-run and by verification, by class
+	Dropped  uint64            `json:"dropped"`  // what was to be compared and was not
+	// Projected is what mode live would have done with the reads in dry-run; absent:
+	// there was none.
+	Projected *Projected `json:"projected,omitempty"`
+}
+
+// Projected is what mode live would have brought.
+type Projected struct {
+	DryRun    bool    `json:"dry_run"`       // a rule in dry-run is in force now
+	Reads     uint64  `json:"reads"`         // in dry-run, that were compared
+	HitRate   float64 `json:"hit_rate"`      // of their fields, 0 to 1
+	Avoided   float64 `json:"reads_avoided"` // the share of them that the store would be spared, 0 to 1
+	CacheSize int64   `json:"cache_bytes"`   // that rows would take
 }
 
 // Store is what stands behind the proxy, in short.

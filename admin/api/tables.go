@@ -106,6 +106,10 @@ type Rule struct {
 	Mode       string   `json:"mode"`
 	Percent    float64  `json:"percent"` // of entities, by hash
 	VerifyRate float64  `json:"verify_percent"`
+	// Compared counts comparisons of its features, by class, in dry-run and by
+	// verification, since the start. A feature of which several rules take some
+	// entities counts for each.
+	Compared map[string]uint64 `json:"compared,omitempty"`
 }
 
 // Change is something that somebody did through the API.

@@ -32,7 +32,7 @@ export function radios(parent, choices, onChoose) {
   };
 }
 
-function confirmed(text) {
+export function confirmed(text) {
   const dialog = $("confirm");
   $("confirm-text").textContent = text;
   dialog.returnValue = "no";
@@ -40,18 +40,19 @@ function confirmed(text) {
   return new Promise((answer) => dialog.addEventListener("close", () => answer(dialog.returnValue === "yes"), { once: true }));
 }
 
-function say(text, failed) {
-  $("outcome").textContent = text;
-  $("outcome").className = failed ? "failing" : "";
-}
-
-// change asks for a change and says what came of it.
-async function change(path, body, words) {
+// change asks for a change and says what came of it. It tells whether it was made.
+export async function change(path, body, words, out = $("outcome")) {
+  const say = (text, failed) => {
+    out.textContent = text;
+    out.classList.toggle("failing", !!failed);
+  };
   say("…");
   try {
     say(words(await post(path, body)));
+    return true;
   } catch (e) {
     say(e.message, true);
+    return false;
   }
 }
 

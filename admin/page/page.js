@@ -5,6 +5,7 @@ import { Chart } from "./chart.js";
 import { tabs } from "./table.js";
 import * as tables from "./tables.js";
 import * as controls from "./controls.js";
+import * as rules from "./rules.js";
 import { count, rate, percent, bytes, latency, duration, cores } from "./format.js";
 
 const $ = (id) => document.getElementById(id);
@@ -24,7 +25,19 @@ const tiles = [
   { id: "memory", label: "Cache", value: (s) => bytes(s.memory.cache_bytes), meter: (s) => s.memory.cache_bytes / s.memory.cache_max_bytes, note: (s) => `of ${bytes(s.memory.cache_max_bytes)}, ${count(s.memory.rows)} rows` },
 ];
 
-for (const tile of tiles) {
+// What mode live would bring, and what was found: shown once something was compared.
+const projected = [
+  { id: "projected-rate", main: true, label: "Live would answer", value: (c) => percent(c.projected?.hit_rate), note: () => "of fields, from memory" },
+  { id: "projected-avoided", main: true, label: "Live would spare the store", value: (c) => percent(c.projected?.reads_avoided), note: (c) => `of ${count(c.projected?.reads)} reads in dry-run` },
+  { id: "projected-memory", label: "Live would hold", value: (c) => bytes(c.projected?.cache_bytes), note: () => `of ${bytes(status.memory.cache_max_bytes)}` },
+];
+const found = [
+  { id: "matched", label: "Compared, the same", value: (c) => count(c.compared.match + c.compared.spelling), note: (c) => `${count(c.dropped)} not compared` },
+  { id: "differing", label: "Stale or noise", value: (c) => count(c.compared.stale_within_promise + c.compared.replica_noise), note: () => "within the promise" },
+  { id: "wrong", label: "Wrong", value: (c) => count(c.compared.wrong), note: (c) => c.compared.wrong ? "see the differences" : "none so far", bad: (c) => c.compared.wrong > 0 },
+];
+
+function addTile(tile, parent) {
   const div = Object.assign(document.createElement("div"), { className: tile.main ? "tile main" : "tile", id: "tile-" + tile.id });
   tile.out = Object.assign(document.createElement("dd"), { className: "value", textContent: "–" });
   tile.small = Object.assign(document.createElement("dd"), { className: "note", textContent: "\u00a0" });
@@ -35,7 +48,21 @@ for (const tile of tiles) {
     div.append(meter);
   }
   div.append(tile.small);
-  $("tiles").append(div);
+  parent.append(div);
+  tile.div = div;
+}
+for (const tile of tiles) addTile(tile, $("tiles"));
+for (const tile of [...projected, ...found]) addTile(tile, $("compared"));
+
+function showComparison(c) {
+  $("compared").hidden = !c;
+  if (!c) return;
+  for (const tile of [...projected, ...found]) {
+    tile.div.hidden = projected.includes(tile) && !c.projected?.dry_run;
+    tile.out.textContent = tile.value(c);
+    tile.small.textContent = tile.note(c);
+    if (tile.bad) tile.div.classList.toggle("bad", tile.bad(c));
+  }
 }
 
 function set(id, text, className) {
@@ -69,29 +96,32 @@ function showStatus(s) {
     }));
   }
   controls.mode(s.mode);
+  showComparison(s.comparison);
+  rules.byHand(s.set_by_hand);
+  tab.count(rules.rules, s.rules);
 }
 
 // Charts.
 
-function pointAll(time) { for (const chart of charts) chart.point(time); }
+function pointAll(time) { for (const c of charts) c.point(time); }
 
-const make = (spec) => new Chart($("charts"), spec, pointAll);
+const chart = (spec) => new Chart($("charts"), spec, pointAll);
 charts = [
   { title: "Answered from memory, of fields", series: [{ key: "hit_rate", label: "hit rate", color: "teal" }], format: percent, ceiling: 1 },
   { title: "Throughput", series: [{ key: "reads", label: "reads", color: "blue" }, { key: "hits", label: "from memory", color: "teal" }, { key: "fetches", label: "fetches", color: "amber" }, { key: "errors", label: "errors", color: "red" }], format: rate },
   { title: "Latency of a hit", series: [{ key: "hit_p99_seconds", label: "99 %", color: "blue" }, { key: "hit_p50_seconds", label: "median", color: "teal" }], format: latency },
   { title: "Latency of a miss", series: [{ key: "miss_p99_seconds", label: "99 %", color: "amber" }, { key: "miss_p50_seconds", label: "median", color: "teal" }], format: latency },
   { title: "Memory", series: [{ key: "resident_bytes", label: "process", color: "blue" }, { key: "cache_bytes", label: "rows", color: "teal" }], format: bytes, binary: true },
-].map(make);
+].map(chart);
 // The sixth is the lag where there is a source that can lag.
-let last = make({ title: "CPU", series: [{ key: "cpu", label: "cores", color: "blue" }], format: cores }), lagging = false;
+let last = chart({ title: "CPU", series: [{ key: "cpu", label: "cores", color: "blue" }], format: cores }), lagging = false;
 charts.push(last);
 
 function draw() {
   if (!lagging && samples.some((s) => s.lag_seconds !== undefined)) {
     lagging = true;
     last.card.remove();
-    charts[charts.length - 1] = last = make({ title: "Lag of the source furthest behind", series: [{ key: "lag_seconds", label: "lag", color: "amber" }], format: duration });
+    charts[charts.length - 1] = last = chart({ title: "Lag of the source furthest behind", series: [{ key: "lag_seconds", label: "lag", color: "amber" }], format: duration });
   }
   const end = samples.at(-1)?.time;
   if (!end || document.hidden) return;
@@ -110,7 +140,7 @@ showSpan(span);
 
 // Tables.
 
-const all = [tables.features, tables.fetchers, tables.sources, tables.differences, tables.options, tables.changes];
+const all = [tables.features, tables.fetchers, tables.sources, rules.rules, tables.differences, tables.options, tables.changes];
 let showing, ready = false;
 const tab = tabs(all, $("tabs"), $("panels"), (table) => {
   showing = table;
@@ -143,6 +173,7 @@ async function refresh() {
     if (showing === tables.differences) {
       tables.differences.update(await get("differences?limit=300"));
     }
+    if (showing === rules.rules) rules.show(await get("rules"));
     if (showing === tables.options) tables.options.update((await get("config")).options);
     await controls.hottest();
   } catch {
@@ -165,7 +196,10 @@ function showTopology(t) {
 // Events.
 
 const hear = {
-  access: controls.access,
+  access(a) {
+    controls.access(a);
+    rules.access(a);
+  },
   status: showStatus,
   topology: showTopology,
   history(h) {

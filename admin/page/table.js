@@ -4,8 +4,10 @@
 const most = 300; // rows shown: more than anybody reads
 
 export class Table {
-  // columns: {key, label, num, value(row), show(row), cell(row), order: -1}.
-  // value is what is sorted and searched by, show the text, cell a node.
+  // columns: {key, label, num, value(row), show(row), tag(row), sub(row), edit}.
+  // value is what is sorted and searched by, show the text, tag how it is marked,
+  // sub a line below it. In place of these, edit(line) makes the nodes of a cell
+  // once, and gives {nodes, show(row)}.
   constructor({ id, title, columns, rowKey, empty, sort }) {
     Object.assign(this, { id, title, columns, rowKey, empty, rows: [], total: undefined, search: "", lines: new Map() });
     this.sort = sort ?? { column: columns[0], order: 1 };
@@ -38,7 +40,7 @@ export class Table {
         this.sort = { column, order };
         this.draw();
       });
-      th.append(button);
+      if (column.label) th.append(button);
       row.append(th);
       return th;
     });
@@ -81,6 +83,7 @@ export class Table {
     found.slice(0, most).forEach((row, i) => {
       const key = this.rowKey(row, i);
       const line = this.lines.get(key) ?? this.line();
+      line.shows = row;
       lines.set(key, line);
       this.columns.forEach((column, c) => this.fill(line.cells[c], column, row));
       if (this.body.children[i] !== line) this.body.insertBefore(line, this.body.children[i] ?? null);
@@ -99,11 +102,16 @@ export class Table {
       const cell = document.createElement("td");
       cell.className = column.num ? "num" : column.className ?? "";
       line.append(cell);
+      if (column.edit) {
+        cell.editor = column.edit(line);
+        cell.append(...cell.editor.nodes);
+      }
     }
     return line;
   }
 
   fill(cell, column, row) {
+    if (cell.editor) return cell.editor.show(row);
     const text = String(this.text(column, row)), tag = column.tag?.(row) ?? "", sub = column.sub?.(row) ?? "";
     const now = tag + "|" + text + "|" + sub;
     if (cell.dataset.now === now) return;

@@ -60,20 +60,25 @@ export const sources = new Table({
   ],
 });
 
+const kinds = { dry_run: "dry run", verify: "verification", shadow: "second store" };
+const words = (name) => name.replaceAll("_", " ");
+
 export const differences = new Table({
   id: "differences", title: "Differences", empty: "No difference between memory and store was seen. Dry run and verification look for them.",
   rowKey: (r, i) => r.time + r.entity + r.feature + i,
   columns: [
-    { key: "time", label: "Time", show: (r) => new Date(r.time).toLocaleTimeString() },
-    { key: "class", label: "Class", tag: (r) => r.class === "wrong" ? "failing" : "degraded" },
+    { key: "time", label: "Time", show: (r) => new Date(r.time).toLocaleTimeString(), sub: (r) => kinds[r.kind] ?? r.kind },
+    { key: "class", label: "Class", show: (r) => words(r.class), tag: (r) => r.class === "wrong" ? "failing" : r.class === "spelling" ? "plain" : "degraded" },
     { key: "entity", label: "Entity", className: "key" },
-    { key: "feature", label: "Feature", className: "key", show: (r) => r.name || r.feature },
-    { key: "age_seconds", label: "Age", num: true, show: (r) => duration(r.age_seconds) },
-    { key: "source", label: "Source", value: (r) => r.source ?? "" },
+    { key: "feature", label: "Feature", className: "key", value: (r) => r.name || r.feature, sub: (r) => r.name ? r.feature : "" },
+    { key: "age_seconds", label: "Age in memory", num: true, show: (r) => duration(r.age_seconds) },
+    { key: "lasted_seconds", label: "Lasted", num: true, show: (r) => r.lasted_seconds ? duration(r.lasted_seconds) : "at once", sub: (r) => r.times > 1 ? `seen ${count(r.times)} times` : "" },
+    { key: "source", label: "Should have told", className: "key", value: (r) => r.source ?? "" },
     { key: "cached", label: "Memory had", className: "key", value: (r) => r.cached ?? r.cached_hash },
-    { key: "stored", label: "The store has", className: "key", value: (r) => r.stored ?? r.stored_hash },
+    { key: "stored", label: "The store has", className: "key", value: (r) => r.stored ?? r.stored_hash, sub: (r) => r.fetcher ?? "" },
   ],
 });
+differences.sort = { column: differences.columns[0], order: -1 };
 
 export const options = new Table({
   id: "options", title: "Configuration", empty: "", rowKey: (r) => r.key,

@@ -49,14 +49,22 @@ type client struct {
 }
 
 func newClient(ctx context.Context, s *Server, conn net.Conn) *client {
-	return &client{
+	c := &client{
 		ctx: ctx, server: s, conn: conn,
-		parser:        resp.NewParser(s.config.Limits),
-		who:           identify(conn.RemoteAddr(), ""),
-		id:            s.ids.Add(1),
-		version:       resp.V2,
-		authenticated: s.config.Password == "",
+		parser:  resp.NewParser(s.config.Limits),
+		who:     identify(conn.RemoteAddr(), ""),
+		id:      s.ids.Add(1),
+		version: resp.V2,
 	}
+	c.admit(s.config.Password == "")
+	return c
+}
+
+// admit says whether the client has authenticated. Those who have not may send no
+// long requests.
+func (c *client) admit(is bool) {
+	c.authenticated = is
+	c.parser.Stranger(!is)
 }
 
 // view is what this client is told, as of now.

@@ -41,7 +41,7 @@ func (c *client) quit([][]byte) {
 func (c *client) reset([][]byte) {
 	c.version = resp.V2
 	c.setClientName("")
-	c.authenticated = c.server.config.Password == ""
+	c.admit(c.server.config.Password == "")
 	c.out = redcon.AppendString(c.out, "RESET")
 }
 
@@ -84,7 +84,7 @@ func (c *client) login(user, password []byte) bool {
 	right := subtle.ConstantTimeCompare(user, []byte(config.Username)) &
 		subtle.ConstantTimeCompare(password, []byte(config.Password))
 	if right == 1 {
-		c.authenticated = true
+		c.admit(true)
 	} else {
 		c.server.logins.Add(1)
 	}

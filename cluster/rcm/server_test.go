@@ -286,6 +286,20 @@ func TestPasswordIsAskedFor(t *testing.T) {
 	p.expect("*0\r\n", "CLUSTER", "SLOTS")
 }
 
+// Whoever has not said the password is given no memory, as in Redis.
+func TestStrangersAreKeptShort(t *testing.T) {
+	_, address := start(t, Config{Password: "secret"})
+	many := append([]string{"MGET"}, strings.Split(strings.Repeat("k ", 10), " ")...)
+	long := strings.Repeat("x", 16<<10+1)
+	dial(t, address).expect("-ERR Protocol error: unauthenticated multibulk length\r\n", many...)
+	dial(t, address).expect("-ERR Protocol error: unauthenticated bulk length\r\n", "ECHO", long)
+	p := dial(t, address)
+	p.expect("+OK\r\n", "AUTH", "secret")
+	p.expect(fmt.Sprintf("$%d\r\n%s\r\n", len(long), long), "ECHO", long)
+	p.expect("+RESET\r\n", "RESET")
+	p.expect("-ERR Protocol error: unauthenticated bulk length\r\n", "ECHO", long)
+}
+
 func TestEveryNodeIsFirstForSomeAndAlwaysForTheSame(t *testing.T) {
 	for _, count := range []int{1, 2, 3, 7, 64, 200} {
 		var nodes []string

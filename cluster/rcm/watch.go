@@ -38,6 +38,7 @@ type Follower struct {
 	logger   *slog.Logger
 
 	content []byte // that is in force; owned by Run, once it runs
+	unused  string // why what was found last is not used; owned by the source's goroutine
 
 	mu     sync.Mutex // protects what follows
 	origin *Origin
@@ -175,15 +176,31 @@ func (f *Follower) install(origin *Origin, shards []fleet.Shard) {
 		empty = empty && len(s.Nodes) == 0
 	}
 	if empty {
-		f.logger.Error("no fetcher is found at all; the last fleet, if there was any, stays in force")
+		f.refuse("no fetcher is found at all; the last fleet, if there was any, stays in force", nil)
 		return
 	}
 	topology, err := fleet.Topology(origin.Version, shards)
 	if err != nil {
-		f.logger.Error("the fleet that was found is not used; the last good one stays in force", "error", err)
+		f.refuse("the fleet that was found is not used; the last good one stays in force", err)
 		return
 	}
+	f.unused = ""
 	f.server.set(topology, origin.Networks)
+}
+
+// refuse says why what was found is not used, once: a source finds it again and
+// again.
+func (f *Follower) refuse(why string, err error) {
+	reason := fmt.Sprint(why, err)
+	if reason == f.unused {
+		return
+	}
+	f.unused = reason
+	if err != nil {
+		f.logger.Error(why, "error", err)
+		return
+	}
+	f.logger.Error(why)
 }
 
 // Status tells where the fleet comes from, and how that goes.

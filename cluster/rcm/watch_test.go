@@ -170,3 +170,22 @@ func TestAFleetOfNobodyReplacesNone(t *testing.T) {
 		}
 	}
 }
+
+// A source that finds nobody each time it looks is one line of the log, and one
+// more when that comes back.
+func TestAFleetThatIsNotUsedIsLoggedOnce(t *testing.T) {
+	var log bytes.Buffer
+	f := &Follower{server: New(Config{Logger: slog.New(slog.DiscardHandler)}), logger: slog.New(slog.NewTextHandler(&log, nil))}
+	some := []fleet.Shard{{Slots: []cluster.SlotRange{cluster.AllSlots}, Nodes: []fleet.Node{{Address: "10.0.0.1:6379"}}}}
+	bad := []fleet.Shard{{Slots: []cluster.SlotRange{cluster.AllSlots}, Nodes: []fleet.Node{{Address: "nowhere"}}}}
+	for range 3 {
+		for _, shards := range [][]fleet.Shard{nil, nil, nil, bad, bad, some} {
+			f.install(new(Origin), shards)
+		}
+	}
+	for text, want := range map[string]int{"no fetcher is found": 3, "is not used": 3} {
+		if got := strings.Count(log.String(), text); got != want {
+			t.Errorf("%q is logged %d times, want %d", text, got, want)
+		}
+	}
+}

@@ -65,7 +65,7 @@ func newCtlCommand() *cobra.Command {
 		limited(c, "hottest", "The entities that are asked for most", api.PathHottest, 20, writeHottest),
 		reading(c, "sources", "What tells of new values, with its lag", api.PathSources, writeSources),
 		limited(c, "differences", "Answers from memory that were not what the store said", api.PathDifferences, 100, writeDifferences),
-		reading(c, "rules", "The rules in force", api.PathRules, writeRules),
+		c.rules(),
 		reading(c, "changes", "What was changed lately, and by whom", api.PathChanges, writeChanges),
 		c.mode(), c.invalidate(), c.flush(), c.reload(),
 	)

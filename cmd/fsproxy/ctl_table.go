@@ -18,7 +18,7 @@ func writeStatus(out *tabwriter.Writer, s api.Status) {
 		row("  "+string(p.Health), "%s", p.What)
 		row("", "-> %s", p.Do)
 	}
-	row("mode", "%s", s.Mode)
+	row("mode", "%s%s", s.Mode, rulesNote(s))
 	row("version", "%s (%s, %s)", s.Build.Version, s.Build.Commit, s.Build.Go)
 	row("host", "%s, up %s", s.Host, shortTime(&s.UptimeSeconds))
 	if s.Store.Kind == "" {
@@ -33,6 +33,30 @@ func writeStatus(out *tabwriter.Writer, s api.Status) {
 	row("cache", "%s of %s, %d entities, %d values", shortBytes(s.Memory.Cache), shortBytes(s.Memory.CacheMax), s.Memory.Rows, s.Memory.Values)
 	row("process", "%.2f cores, %s of %s (%s)", s.Now.CPU, shortBytes(s.Memory.Resident), shortBytes(s.Memory.Limit), s.Memory.LimitFrom)
 	row("clients", "%d", s.Connections.Open)
+	writeComparison(row, s.Comparison)
+}
+
+// rulesNote tells of rules beside the mode.
+func rulesNote(s api.Status) (note string) {
+	if s.Rules > 0 {
+		note = fmt.Sprintf(", after %d rules", s.Rules)
+	}
+	if s.SetByHand {
+		note += "; set by hand, not by the configuration"
+	}
+	return note
+}
+
+func writeComparison(row func(name, format string, args ...any), c *api.Comparison) {
+	if c == nil {
+		return
+	}
+	row("compared", "%d match, %d spelling, %d stale within the promise, %d replica noise, %d wrong; %d not compared",
+		c.Compared["match"], c.Compared["spelling"], c.Compared["stale_within_promise"], c.Compared["replica_noise"], c.Compared["wrong"], c.Dropped)
+	if p := c.Projected; p != nil {
+		row("live would", "answer %s of fields from memory, spare the store %s of reads, hold %s (of %d reads in dry-run)",
+			share(&p.HitRate), share(&p.Avoided), shortBytes(p.CacheSize), p.Reads)
+	}
 }
 
 func writeConfig(out *tabwriter.Writer, c api.Config) {
@@ -122,18 +146,19 @@ func writeSources(out *tabwriter.Writer, list []api.Source) {
 }
 
 func writeDifferences(out *tabwriter.Writer, list []api.Difference) {
-	fmt.Fprintln(out, "TIME\tCLASS\tENTITY\tFEATURE\tAGE\tSOURCE\tMEMORY\tSTORE")
+	fmt.Fprintln(out, "TIME\tKIND\tCLASS\tENTITY\tFEATURE\tAGE\tLASTED\tSOURCE\tMEMORY\tSTORE")
 	for _, d := range list {
 		feature := d.Feature
 		if d.Name != "" {
 			feature += " (" + d.Name + ")"
 		}
-		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", d.Time.Format("15:04:05"), d.Class, d.Entity, feature, shortTime(&d.AgeSeconds), orUnknown(d.Source), d.CachedHash, d.StoredHash)
+		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", d.Time.Format("15:04:05"), d.Kind, d.Class, d.Entity, feature,
+			shortTime(&d.AgeSeconds), shortTime(&d.LastedSeconds), orUnknown(d.Source), orText(d.Cached, d.CachedHash), orText(d.Stored, d.StoredHash))
 	}
 }
 
 func writeRules(out *tabwriter.Writer, list []api.Rule) {
-	fmt.Fprintln(out, "RULE\tMODE\tPERCENT\tVERIFY\tFEATURES\tENTITIES")
+	fmt.Fprintln(out, "RULE\tMODE\tPERCENT\tVERIFY\tMATCH\tSTALE\tNOISE\tWRONG\tFEATURES\tENTITIES")
 	all := func(patterns []string) string {
 		if len(patterns) == 0 {
 			return "all"
@@ -141,7 +166,9 @@ func writeRules(out *tabwriter.Writer, list []api.Rule) {
 		return strings.Join(patterns, " ")
 	}
 	for _, r := range list {
-		fmt.Fprintf(out, "%s\t%s\t%g\t%g\t%s\t%s\n", r.Name, r.Mode, r.Percent, r.VerifyRate, all(r.Features), all(r.Entities))
+		fmt.Fprintf(out, "%s\t%s\t%g\t%g\t", r.Name, r.Mode, r.Percent, r.VerifyRate)
+		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t", comparedColumns(r)...)
+		fmt.Fprintf(out, "%s\t%s\n", all(r.Features), all(r.Entities))
 	}
 }
 
@@ -150,6 +177,13 @@ func writeChanges(out *tabwriter.Writer, list []api.Change) {
 	for _, c := range list {
 		fmt.Fprintf(out, "%s\t%s\t%s\t%s\n", c.Time.Format("2006-01-02 15:04:05"), c.What, c.By, c.From)
 	}
+}
+
+func orText(text, other string) string {
+	if text == "" {
+		return other
+	}
+	return text
 }
 
 func orUnknown(text string) string {

@@ -49,6 +49,10 @@ func runSidecar(t *testing.T, yaml string) string {
 }
 
 func TestCtlHasAnActionForEachPathOfTheAPI(t *testing.T) {
+	rulesFile := filepath.Join(t.TempDir(), "rules.yaml")
+	if err := os.WriteFile(rulesFile, []byte("- {name: never, features: [x], mode: off}\n- {name: canary, percent: 0.5}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	admin := runSidecar(t, "admin: {address: \"127.0.0.1:0\"}\n")
 	for _, c := range []struct{ args, says string }{
 		{"status", "mode         live"},
@@ -61,6 +65,13 @@ func TestCtlHasAnActionForEachPathOfTheAPI(t *testing.T) {
 		{"sources", "fs:markers"},
 		{"differences", "CLASS"},
 		{"rules", "default"},
+		{"rules set -f " + rulesFile, "canary   live  0.5"},
+		{"rules percent canary 12.5", "canary   live  12.5"},
+		{"rules verify canary 3", "canary   live  12.5     3"},
+		{"rules mode canary dry-run", "canary   dry-run"},
+		{"status", "live, after 2 rules; set by hand"},
+		{"rules mode default live", "default  live"},
+		{"changes", "rules: canary mode from live to dry-run"},
 		{"mode off", "the mode is off"},
 		{"mode live", "the mode is live"},
 		{"invalidate --feature f*", `invalidated feature "f*" (0 known features)`},
@@ -74,7 +85,7 @@ func TestCtlHasAnActionForEachPathOfTheAPI(t *testing.T) {
 		if code != exitDone || !strings.Contains(out, c.says) {
 			t.Errorf("ctl %s ends with %d and says\n%s%s", c.args, code, out, stderr)
 		}
-		if c.args == "mode off" || c.args == "flush" {
+		if c.args == "mode off" || c.args == "flush" || strings.HasPrefix(c.args, "rules ") {
 			continue
 		}
 		code, out, stderr = command(t, append(strings.Fields("ctl -o json --admin "+admin), strings.Fields(c.args)...)...)
@@ -106,6 +117,13 @@ func TestCtlTellsMistakesFromRefusals(t *testing.T) {
 		{"flush", "admin.token_file", exitFailed},
 		{"mode fast --token-file " + token, "mode", exitFailed},
 		{"flush --token-file " + token + ".not", "no such file", exitFailed},
+		{"rules set --token-file " + token, "-f FILE", exitUsage},
+		{"rules set -f " + token + ".not --token-file " + token, "no such file", exitFailed},
+		{"rules set -f " + token + " --token-file " + token, "a section of options", exitFailed},
+		{"rules percent a", "say which rule", exitUsage},
+		{"rules percent a many --token-file " + token, "no percentage", exitUsage},
+		{"rules percent a 1 --token-file " + token, "there is no rule \"a\"; there are: default", exitFailed},
+		{"rules percent default 1", "admin.token_file", exitFailed},
 		{"flush --token-file " + token, "", exitDone},
 	} {
 		code, out, stderr := command(t, append(strings.Fields("ctl --admin "+admin), strings.Fields(c.args)...)...)
@@ -148,5 +166,39 @@ func TestAFrameFitsItsWindow(t *testing.T) {
 	}
 	if len(f.samples) != keptSamples {
 		t.Errorf("%d samples are kept", len(f.samples))
+	}
+}
+
+// What is printed can be edited and given back, and so can a configuration.
+func TestRulesThatArePrintedCanBeSet(t *testing.T) {
+	admin := runSidecar(t, "admin: {address: \"127.0.0.1:0\"}\nmode: dry-run\nrollout: {rules: [{name: canary, features: [a], percent: 5, verify: 1}]}\n")
+	ctl := func(args ...string) string {
+		t.Helper()
+		code, out, stderr := command(t, append([]string{"ctl", "--admin", admin}, args...)...)
+		if code != exitDone {
+			t.Fatalf("ctl %v ends with %d: %s", args, code, stderr)
+		}
+		return out
+	}
+	file := filepath.Join(t.TempDir(), "rules")
+	set := func(text string) string {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return ctl("rules", "set", "-f", file)
+	}
+	before := ctl("rules")
+	printed := ctl("rules", "-o", "json")
+	set("[{name: stop, mode: \"off\"}, {name: default, mode: live}]")
+	if after := ctl("rules"); after == before || !strings.Contains(after, "stop") || strings.Contains(after, "dry-run") {
+		t.Errorf("after stopping:\n%s", after)
+	}
+	if after := set(printed); after != before {
+		t.Errorf("given back:\n%s\nbefore:\n%s", after, before)
+	}
+	set("[]")
+	if after := set("cache: {max_age: 1h}\nrollout: {rules: [{name: canary, features: [a], percent: 5, verify: 1}]}\n"); after != before {
+		t.Errorf("from a configuration:\n%s\nbefore:\n%s", after, before)
 	}
 }

@@ -174,6 +174,11 @@ func (v rolloutView) Rules() []api.Rule {
 // RuleOf implements admin.Rollout.
 func (v rolloutView) RuleOf(field string) string { return v.Rollout.Rules().RuleOf(field) }
 
+// Decides implements admin.Rollout.
+func (v rolloutView) Decides(entity []byte, field string) (rule string, mode config.Mode) {
+	return v.Rollout.Rules().Of(field, entity)
+}
+
 // Differences implements admin.Rollout.
 func (v rolloutView) Differences(most int) []api.Difference {
 	differences := []api.Difference{}

@@ -61,7 +61,7 @@ const memoryShare = 90
 // binaryBytes is what is left at least for the resident pages of the binary, some
 // 25 MiB, which the collector does not count, and for stacks. In a small container
 // that is more than its tenth.
-const binaryBytes = 32 << 20
+const binaryBytes = 40 << 20
 
 // limitMemory tells the Go runtime the container's memory limit, which it does
 // not look up by itself. GOMEMLIMIT in the environment wins.

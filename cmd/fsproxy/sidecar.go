@@ -146,8 +146,8 @@ func (s *sidecar) assemble() error {
 		Cache: s.cache, Upstream: s.upstream, Proxy: s.proxy, Clock: s.clock,
 		Config: s.reload.config, Mode: s.rollout.Mode, SetMode: s.rollout.SetMode,
 		Reload: s.reload.reload, LastReload: s.reload.outcome,
-		Invalidation: s.sources.Statuses, Invalidated: s.warm.void, Names: s.catalogue,
-		Rollout: rolloutView{s.rollout}, Compared: s.rollout,
+		Invalidation: s.sources.Statuses, Invalidated: s.warm.void, Kept: s.warm.stats(), Names: s.catalogue,
+		Rollout: rolloutView{s.rollout}, EditRules: s.rollout.Edit, Compared: s.rollout,
 	}, s.log)
 	return nil
 }

@@ -68,6 +68,14 @@ func (w *warming) void() {
 	}
 }
 
+// stats tells of the file; nil: none is kept.
+func (w *warming) stats() func() snapshot.Stats {
+	if w.keeper == nil {
+		return nil
+	}
+	return w.keeper.Stats
+}
+
 // open takes up what an earlier process left behind, before the sources of
 // invalidations run.
 func (w *warming) open() {

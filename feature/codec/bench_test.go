@@ -2,6 +2,7 @@ package codec
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math"
 	"testing"
 )
@@ -81,4 +82,37 @@ func benchValues(b *testing.B) map[string]benchValue {
 		}
 	}
 	return values
+}
+
+// BenchmarkReadSnappy is what a client pays to read a block as the store has it,
+// and one that is held uncompressed: go test -bench ReadSnappy ./feature/codec
+func BenchmarkReadSnappy(b *testing.B) {
+	var text []byte
+	for i := 0; len(text) < 4<<10; i++ {
+		text = fmt.Appendf(text, `{"store":%d,"orders":%d,"open":true},`, 1_000_000+i*7919, i%7)
+	}
+	list := benchValues(b)["int_list of 50/snappy+protobuf"]
+	for _, v := range []struct {
+		name   string
+		form   Form
+		stored []byte
+	}{
+		{"a list that barely compresses", list.form, list.stored},
+		{"4 KiB of JSON", Form{Type: String, Encoding: Snappy}, compress(nil, text)},
+	} {
+		plain, err := v.form.Plain(nil, v.stored)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, block := range [][]byte{v.stored, plain} {
+			b.Run(fmt.Sprintf("%s/%d bytes", v.name, len(block)), func(b *testing.B) {
+				var buf []byte
+				for b.Loop() {
+					if buf, err = uncompress(buf, block); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
 }

@@ -1,0 +1,125 @@
+package peer
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/fsproxy/fsproxy/admin/api"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// store notes what is fetched.
+type store struct {
+	mu      sync.Mutex
+	fetched []string
+}
+
+func (s *store) fetch(entity []byte, fields [][]byte, done func(bool)) {
+	var names []string
+	for _, f := range fields {
+		names = append(names, string(f))
+	}
+	s.mu.Lock()
+	s.fetched = append(s.fetched, fmt.Sprintf("%s %s", entity, strings.Join(names, ",")))
+	s.mu.Unlock()
+	done(false)
+}
+
+func peerThat(t *testing.T, answer func(w http.ResponseWriter, r *http.Request)) string {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(answer))
+	t.Cleanup(s.Close)
+	return strings.TrimPrefix(s.URL, "http://")
+}
+
+func warmer(s *store, rate int, addresses ...string) *Warmer {
+	return New(Config{Addresses: addresses, Token: "secret", Entities: 10, Rate: rate, Fetch: s.fetch, Log: slog.New(slog.DiscardHandler)})
+}
+
+// The first peer that knows something is asked, with the token, and all that it
+// names is fetched.
+func TestWhatAPeerNamesIsFetched(t *testing.T) {
+	knows := peerThat(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != api.PathWarm || r.URL.Query().Get("limit") != "10" || r.Header.Get("Authorization") != "Bearer secret" {
+			t.Errorf("asked %s with %q", r.URL, r.Header)
+		}
+		lines := json.NewEncoder(w)
+		for _, line := range []api.WarmLine{
+			{Fields: [][]byte{[]byte("a"), []byte("b")}},
+			{Entity: []byte("e1"), Projections: []int{0}},
+			{Fields: [][]byte{[]byte("\xff")}},
+			{Entity: []byte("e2"), Projections: []int{0, 1}},
+		} {
+			_ = lines.Encode(line)
+		}
+	})
+	empty := peerThat(t, func(http.ResponseWriter, *http.Request) {})
+	refuses := peerThat(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) })
+	s, hot := &store{}, 0
+	w := warmer(s, 100_000, knows, empty, refuses, "127.0.0.1:1")
+	if err := w.Ask(t.Context(), func() { hot++ }); err != nil || hot != 1 {
+		t.Fatalf("%v, hot %d times", err, hot)
+	}
+	if got := strings.Join(s.fetched, "; "); got != "e1 a,b; e2 a,b; e2 \xff" {
+		t.Errorf("fetched %q", got)
+	}
+	if stats := w.Stats(); stats.Fetches != 3 || stats.Entities != 2 || stats.Failed != 0 {
+		t.Errorf("%+v", stats)
+	}
+}
+
+// What a peer answers is read within bounds, and nonsense is an error.
+func TestNonsenseOfAPeerIsAnError(t *testing.T) {
+	for _, answer := range []string{
+		"nonsense", `{"entity":"ZQ==","projections":[0]}`, `{"entity":"ZQ==","projections":[-1]}`, strings.Repeat("x", maxLine+1),
+	} {
+		address := peerThat(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, answer) })
+		s := &store{}
+		if err := warmer(s, 1000, address).Ask(t.Context(), func() { t.Error("hot") }); err == nil || len(s.fetched) > 0 {
+			t.Errorf("%.40q: %v, fetched %q", answer, err, s.fetched)
+		}
+	}
+}
+
+// A process does not ask itself.
+func TestItselfIsNoPeer(t *testing.T) {
+	address := peerThat(t, func(http.ResponseWriter, *http.Request) { t.Error("asked") })
+	w := warmer(&store{}, 1000, address)
+	w.cfg.Own = func(ip net.IP, port string) bool { return net.JoinHostPort(ip.String(), port) == address }
+	if err := w.Ask(t.Context(), func() {}); err != nil {
+		t.Error(err)
+	}
+}
+
+// However much is wanted, no more is fetched than the rate allows, and a pause is
+// not made up for.
+func TestFetchesKeepToTheRate(t *testing.T) {
+	const rate = 200
+	s := &store{}
+	w := warmer(s, rate)
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	w.Fetch(ctx, func(yield func(Wanted) bool) {
+		for i := 0; yield(Wanted{Entity: fmt.Append(nil, i), Lists: [][][]byte{{[]byte("a")}}}); i++ {
+			if i == 10 {
+				time.Sleep(100 * time.Millisecond)
+			}
+		}
+	})
+	if most := int(time.Since(began).Seconds()*rate) + 1; len(s.fetched) > most || len(s.fetched) == 0 {
+		t.Errorf("%d fetches, at most %d are allowed", len(s.fetched), most)
+	}
+}
