@@ -7,7 +7,7 @@ CHAOS ?= 10s
 # How long the soak goes on; SOAK_SEED=N plays one again.
 SOAK ?= 10m
 # A year of flights takes longer: FSPROXY_REPLAY_DAYS=all make e2e E2E_TIMEOUT=60m
-E2E_TIMEOUT ?= 20m
+E2E_TIMEOUT ?= 40m
 TEST_TIMEOUT ?= 5m
 
 include tools.mk

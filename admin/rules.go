@@ -91,10 +91,16 @@ func (s *Sources) comparison() *api.Comparison {
 		answer.Projected = &api.Projected{
 			Reads: stats.Reads, HitRate: float64(stats.ServedValues) / float64(max(stats.Values, 1)),
 			Avoided: float64(stats.Served) / float64(stats.Reads), CacheSize: stats.Bytes,
-			DryRun: slices.ContainsFunc(s.Rollout.Rules(), func(r api.Rule) bool { return r.Mode == string(config.ModeDryRun) }),
+			DryRun: s.inDryRun(),
 		}
 	}
 	return answer
+}
+
+// inDryRun tells whether reads may be in dry-run.
+func (s *Sources) inDryRun() bool {
+	return s.Mode() != config.ModeOff &&
+		slices.ContainsFunc(s.Rollout.Rules(), func(r api.Rule) bool { return r.Mode == string(config.ModeDryRun) })
 }
 
 // postRules puts other rules in the place of all.

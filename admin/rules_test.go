@@ -11,10 +11,7 @@ import (
 )
 
 // ruleView shows the rules of a rollout.
-type ruleView struct {
-	oneRule
-	*rollout.Rollout
-}
+type ruleView struct{ *rollout.Rollout }
 
 func (v ruleView) Rules() []api.Rule {
 	rules := []api.Rule{}
@@ -41,7 +38,7 @@ const someRules = "mode: \"off\"\nrollout: {rules: [{name: never, features: [f3]
 func newRuleRig(t *testing.T, yaml string) *rig {
 	t.Helper()
 	r := newRig(t, yaml, func(s *Sources) { s.Rollout = nil })
-	r.sources.Rollout = ruleView{Rollout: r.rules}
+	r.sources.Rollout = ruleView{r.rules}
 	r.sources.Mode = r.rules.Mode
 	return r
 }
@@ -181,6 +178,12 @@ func TestAnEntitysLookUpHeedsRules(t *testing.T) {
 		if v := r.values(t, "key="+entity)[field]; v.Served != (want == "") || want != "" && v.Why != want {
 			t.Errorf("%s: served %t, %s", key, v.Served, v.Why)
 		}
+	}
+	if err := r.rules.SetMode(config.ModeOff); err != nil {
+		t.Fatal(err)
+	}
+	if v := r.values(t, "key=st_2")["f1"]; v.Served || v.Why != "mode is off" {
+		t.Errorf("in mode off: %+v", v)
 	}
 }
 

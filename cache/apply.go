@@ -62,6 +62,7 @@ func (c *Cache) newRecord(hash uint64, values []Value, version int64, settle, la
 		c.updates.stampField(slot, now, until)
 	}
 	r.features = c.find(names)
+	r.forms.begin(c.Interner)
 	for i, f := range r.features {
 		r.wire, r.elements[i] = appendWire(r.wire, values[i])
 		if f != nil {
@@ -107,7 +108,7 @@ func (r *record) apply(b *builder, l *layout, old row, now Tick) (applied int, c
 				continue
 			}
 			changed = true
-			if !old.fresh(at, f, now) || !r.admitted(i) {
+			if !old.fresh(at, f, now) || !r.admitted(i) || !r.forms.made(f) {
 				b.values[at] = nil
 				continue
 			}

@@ -487,3 +487,31 @@ func TestRandomSpellingsAreGivenToThoseWhoWantThem(t *testing.T) {
 		}
 	})
 }
+
+// A form that is asked for while a fetch is being filled is not mistaken for one
+// that was made of it.
+func TestAFormAskedForMeanwhileIsNotTakenForMade(t *testing.T) {
+	r := newDecodingRig(t)
+	value := encoded(t, "emb", embedded)
+	p := r.mustProject("emb-a")
+	early := fetched(p, 1, positions(1), value)
+	var forms Forms
+	early.Derive(&forms)
+	d := r.mustProjectIn(decodedView, "emb-a")
+	r.Fill([]byte("e"), early, resp.V2)
+	r.want("e", p, 2, value)
+	r.want("e", d, 2)
+	r.fillAll("e", p, 2, value)
+	r.want("e", d, 3, embedded)
+
+	r.at(50)
+	fields := []Value{{Feature: []byte("emb-a"), Bytes: []byte(value)}}
+	late := r.newRecord(r.hash("e"), fields, 7, 0, 0)
+	arrays := r.mustProjectIn(View{Decoded: true, Arrays: true, Doubles: true}, "pf-a", "emb-a")
+	r.fillAll("e", arrays, 60, "", value)
+	r.at(70)
+	r.put([]byte("e"), r.hash("e"), late)
+	if got := r.get("e", d, 70); got != "-" && got != wireOf(resp.V2, embedded) {
+		t.Fatalf("decoded: %q", got)
+	}
+}

@@ -103,7 +103,7 @@ func (b *builder) takeOld(l *layout, old row, from *layout, now Tick) {
 // has a place for, unless they were invalidated since, or the value there is of a
 // later fetch. It tells how many it put.
 func (c *Cache) takeFetched(b *builder, hash uint64, l *layout, fetched *Fetched) (taken int) {
-	pl := fetched.Projection.plan(l.id)
+	pl, formed := fetched.Projection.plan(l.id), c.formed.Load()
 	for j, i := range fetched.Positions {
 		f := fetched.Projection.Fields[i]
 		if !f.kept() || fetched.Began <= max(Tick(f.invalidated.Load()), Tick(f.unkept.Load())) {
@@ -113,9 +113,15 @@ func (c *Cache) takeFetched(b *builder, hash uint64, l *layout, fetched *Fetched
 			c.stats.heldDownFields.Add(1)
 			continue
 		}
-		if b.offer(int(pl.index[i]), f, fetched, j) {
+		at := int(pl.index[i])
+		if b.values[at] == nil || b.ticks[at] <= fetched.Began {
 			taken++
 		}
+		if !formed {
+			b.offerAsFetched(at, fetched, j)
+			continue
+		}
+		b.offer(at, f, fetched, j)
 		if twins := *f.twins.Load(); len(twins) > 0 {
 			b.offerOthers(l, f, twins, fetched, j)
 		}
@@ -125,12 +131,17 @@ func (c *Cache) takeFetched(b *builder, hash uint64, l *layout, fetched *Fetched
 
 // offer puts fetched value j at a position in the form of a feature, unless the
 // value there is of a later fetch.
-func (b *builder) offer(at int, of *Feature, fetched *Fetched, j int) bool {
-	if b.values[at] != nil && b.ticks[at] > fetched.Began {
-		return false
+func (b *builder) offer(at int, of *Feature, fetched *Fetched, j int) {
+	if b.values[at] == nil || b.ticks[at] <= fetched.Began {
+		b.put(at, of, fetched.forms, j, fetched.element(j), fetched.Began)
 	}
-	b.put(at, of, fetched.forms, j, fetched.element(j), fetched.Began)
-	return true
+}
+
+// offerAsFetched is offer where no value has another form.
+func (b *builder) offerAsFetched(at int, fetched *Fetched, j int) {
+	if b.values[at] == nil || b.ticks[at] <= fetched.Began {
+		b.values[at], b.ticks[at] = fetched.element(j), fetched.Began
+	}
 }
 
 // offerOthers offers it in the other forms that the row has a place for.
@@ -139,7 +150,7 @@ func (b *builder) offerOthers(l *layout, f *Feature, twins []*Feature, fetched *
 		b.offer(at, f.base, fetched, j)
 	}
 	for _, twin := range twins {
-		if at := l.position(twin); twin != f && at >= 0 {
+		if at := l.position(twin); twin != f && at >= 0 && fetched.forms.made(twin) {
 			b.offer(at, twin, fetched, j)
 		}
 	}

@@ -14,6 +14,9 @@ import (
 type Forms struct {
 	all  []formed // ascending by value
 	wire []byte   // of all
+	// twins is how many there were when it was begun: of those that came later
+	// nothing was made.
+	twins uint32
 }
 
 // formed is a form of a value that is other bytes than the store's.
@@ -26,7 +29,16 @@ type formed struct {
 	from, to int // in wire
 }
 
-func (f *Forms) reset() { f.all, f.wire = f.all[:0], f.wire[:0] }
+// begin drops what was made before.
+func (f *Forms) begin(in *Interner) {
+	f.all, f.wire, f.twins = f.all[:0], f.wire[:0], in.twins.Load()
+}
+
+// made tells whether values were made in the form of a feature, if it is other
+// bytes than the store's.
+func (f *Forms) made(of *Feature) bool {
+	return of.form == formStored || of.index-firstTwin < f.twins
+}
 
 var scratches = sync.Pool{New: func() any { return new([]byte) }}
 
@@ -158,11 +170,14 @@ func (b *builder) putStored(at int32, of *Feature, element []byte, t Tick) {
 // Derive makes the other forms of what was fetched, into forms, which Fill would
 // make otherwise. AppendValue needs it where the projection's view is decoded.
 func (f *Fetched) Derive(forms *Forms) {
-	forms.reset()
+	forms.begin(f.Projection.intern)
+	f.forms = forms
+	if !f.Projection.intern.formed.Load() {
+		return
+	}
 	for j, i := range f.Positions {
 		forms.add(j, f.Projection.Fields[i], f.element(j))
 	}
-	f.forms = forms
 }
 
 // element is fetched value j as it came.

@@ -22,7 +22,7 @@ func (c *Cache) DecodeHeld(entity []byte, p *Projection, f *Found, now Tick) (ma
 		}
 		b.reset(len(l.features))
 		b.takeOld(l, old, from, c.clock.Now())
-		b.forms.reset()
+		b.forms.begin(c.Interner)
 		pl := p.plan(l.id)
 		for i, of := range p.Fields {
 			base := l.position(of.base)

@@ -22,7 +22,6 @@ type Interner struct {
 	projections map[string]*Projection // by Wire
 	byKey       map[string]*layout
 	plans       int
-	twins       int
 	bytes       int64 // that all of these take, about
 	// unseen and expected are the invalidations that may have meant features
 	// which nobody asked for yet: they are born with them (marks.go).
@@ -31,6 +30,10 @@ type Interner struct {
 	suspended []*Suspension // that have not ended
 
 	generation atomic.Uint64 // see Generation
+	twins      atomic.Uint32 // how many there are. Written under mu, after they can be found
+	// formed: some feature is held otherwise than as fetched, or in another form
+	// beside. Without, a fill need not look for any.
+	formed atomic.Bool
 
 	// Refused counts projections that went uncached because a bound was reached;
 	// Replaced counts rows that could not grow for the same reason.
@@ -154,6 +157,7 @@ func (in *Interner) feature(name []byte) *Feature {
 	}
 	f := newFeature(string(name), uint32(len(in.features)), maphash.Bytes(in.seed, name), in.cfg, in.born(string(name)))
 	in.features[f.Name] = f
+	in.noteForms(f)
 	in.suspendNew(f)
 	return f
 }

@@ -89,6 +89,7 @@ func (c *Cache) Repolicy(policy func(field string) Policy) {
 		for _, twin := range *f.twins.Load() {
 			twin.setMissing()
 		}
+		in.noteForms(f)
 		if rules.stricter(before) {
 			f.forget(now, now)
 		}

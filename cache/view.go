@@ -155,12 +155,20 @@ func (in *Interner) twin(base *Feature, f form) *Feature {
 			return twin
 		}
 	}
-	twin := &Feature{field: base.field, index: firstTwin + uint32(in.twins), form: f}
-	in.twins++
+	twin := &Feature{field: base.field, index: firstTwin + in.twins.Load(), form: f}
 	twin.setMissing()
 	more := append(slices.Clone(known), twin)
 	base.twins.Store(&more)
+	in.twins.Add(1)
+	in.noteForms(base)
 	return twin
+}
+
+// noteForms has fills look for forms from now on, if f has any.
+func (in *Interner) noteForms(f *Feature) {
+	if !f.simple() {
+		in.formed.Store(true)
+	}
 }
 
 // firstTwin is above the number of any feature in stored form, so that those come

@@ -121,7 +121,7 @@ func (c *Config) comment(o Option, memory Memory) string {
 	switch o.Key {
 	case "cache.max_bytes":
 		if c.Cache.MaxBytes == 0 {
-			notes = append(notes, fmt.Sprintf("%d here, %d %% of %s", memory.Bytes/100*cacheShare, cacheShare, memory.Source))
+			notes = append(notes, fmt.Sprintf("%d here, of the %s of %s", memory.rows(), memory.Bytes, memory.Source))
 		}
 	case "admin.token_file":
 		if c.Admin.token != nil {

@@ -32,7 +32,7 @@ func TestEffectiveConfigurationTellsWhereEachValueCameFrom(t *testing.T) {
 		"listeners: # flag --listen\n  - address: 127.0.0.1:1\n",
 		"  addresses: # environment variable FSPROXY_UPSTREAM_ADDRESSES\n    - a:1\n    - b:1\n",
 		"  format: json # file " + file + ", line 2\n",
-		"  max_bytes: 0 # 644245080 here, 60 % of /limit\n",
+		"  max_bytes: 0 # 644245080 here, of the 1GiB of /limit\n",
 		"mode: live\n",
 		"  level: info\n",
 	} {

@@ -86,9 +86,29 @@ func TestCacheTakesItsShareOfTheMemoryLimitWhenNotTold(t *testing.T) {
 	if got := (Cache{MaxBytes: 5}).ResolvedMaxBytes(); got != 5 {
 		t.Errorf("told 5 bytes, took %d", got)
 	}
-	limit := MemoryLimit().Bytes
-	if got := (Cache{}).ResolvedMaxBytes(); got > limit*6/10 || got < limit*59/100 {
-		t.Errorf("took %d of %d", got, limit)
+	if got, want := (Cache{}).ResolvedMaxBytes(), MemoryLimit().rows(); got != want {
+		t.Errorf("took %d, want %d", got, want)
+	}
+}
+
+// What rows and an empty process take fits into the Go runtime's part of the
+// limit, with room for garbage; and that and the binary into the whole.
+func TestRowsGetWhatTheMemoryLimitLeaves(t *testing.T) {
+	for _, c := range []struct{ limit, heap, rows Bytes }{
+		{32 << 20, 16 << 20, 1 << 20},
+		{64 << 20, 32 << 20, 3 << 20},
+		{128 << 20, 88 << 20, 49 << 20},
+		{256 << 20, 216 << 20, 153 << 20},
+		{1 << 30, 921 << 20, 614 << 20},
+		{64 << 30, 58982 << 20, 39321 << 20},
+	} {
+		m := Memory{Bytes: c.limit}
+		if heap, rows := roundMiB(m.Heap()), roundMiB(m.rows()); heap != c.heap || rows != c.rows {
+			t.Errorf("of %s: heap %s, rows %s; want %s, %s", c.limit, heap, rows, c.heap, c.rows)
+		}
+		if m.rows() > leastRows && m.rows()+m.rows()/5+idleBytes > m.Heap()+1<<20 {
+			t.Errorf("of %s: rows of %s leave no room for garbage in a heap of %s", c.limit, m.rows(), m.Heap())
+		}
 	}
 }
 
@@ -102,9 +122,10 @@ func TestMemoryThatCannotSufficeIsWarnedOfWithNumbers(t *testing.T) {
 		{500 << 20, 1 << 30, nil},
 		{873 << 20, 1 << 30, nil}, // the most that fits
 		{874 << 20, 1 << 30, []string{"cache.max_bytes is 874MiB", "about 48MiB", "limit of 1GiB (/limit) are 921MiB", "to 873MiB or less"}},
-		{2 << 30, 1 << 30, []string{"cache.max_bytes is 2GiB", "limit only 1GiB (/limit)", "60 %"}},
-		{0, 128 << 20, []string{"rows get 76MiB (cache.max_bytes is 0: 60 %)", "to 67MiB or less"}},
-		{0, 50 << 20, []string{"rows get 30MiB", "raise the limit, to 161MiB"}},
+		{2 << 30, 1 << 30, []string{"cache.max_bytes is 2GiB", "limit only 1GiB (/limit)", "here 614MiB"}},
+		{0, 128 << 20, nil},
+		{76 << 20, 128 << 20, []string{"cache.max_bytes is 76MiB", "to 67MiB or less"}},
+		{0, 50 << 20, []string{"rows get 1MiB (cache.max_bytes is 0)", "raise the limit, to 128MiB"}},
 	} {
 		cfg := Default()
 		cfg.Cache.MaxBytes = c.rows

@@ -94,7 +94,7 @@ func cacheOptions() []Option {
 	return []Option{
 		{
 			Key: "cache.max_bytes", Default: "0", Reloadable: true,
-			Form:    sizes(1<<20, maxSize, "60 % of the memory limit"),
+			Form:    sizes(leastRows, maxSize, "what the memory limit leaves, at most 60 % of it"),
 			Meaning: "Memory for rows, overhead included; the limit is the container's, or else the machine's memory",
 		},
 		{

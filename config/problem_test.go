@@ -34,7 +34,7 @@ func TestEachProblemNamesOptionValueWhatIsAcceptedAndOrigin(t *testing.T) {
 		"empty variable":     {environ: "FSPROXY_DRAIN_TIMEOUT=", want: []string{`drain_timeout = "": not a duration`}},
 		"size":               {file: "cache: {max_row_bytes: 1.5MiB}", want: []string{`cache.max_row_bytes = "1.5MiB": not a size in bytes; accepted: bytes, or a size in KiB`}},
 		"size too large":     {file: "limits: {max_bulk_bytes: 513MiB}", want: []string{"limits.max_bulk_bytes", "too large", "to 512MiB"}},
-		"size too small":     {file: "cache: {max_bytes: 1}", want: []string{"cache.max_bytes", "too small", "or 0: 60 % of the memory limit"}},
+		"size too small":     {file: "cache: {max_bytes: 1}", want: []string{"cache.max_bytes", "too small", "or 0: what the memory limit leaves, at most 60 % of it"}},
 		"integer":            {file: "limits: {max_clients: many}", want: []string{`limits.max_clients = "many": not a whole number; accepted: a whole number from 1 to 1000000`}},
 		"integer of zero":    {file: "upstream: {connections: 0}", want: []string{"too small", "from 1 to 64"}},
 		"negative integer":   {file: "cache: {shards: -1}", want: []string{"cache.shards", "too small", "or 0: chosen from GOMAXPROCS"}},

@@ -101,7 +101,11 @@ func TestAnInjectedPodReadsThroughItsSidecar(t *testing.T) {
 		t.Fatalf("no sidecar in\n%s", output)
 	}
 	sidecar, app := pod.Spec.InitContainers[0], pod.Spec.Containers[0]
-	p := startProcessWith(t, sidecar.variables(), fsproxyBinary, sidecar.Args...)
+	emptyDir, variables := t.TempDir(), sidecar.variables()
+	for i, v := range variables {
+		variables[i] = strings.Replace(v, "/var/lib/fsproxy", emptyDir, 1)
+	}
+	p := startProcessWith(t, variables, fsproxyBinary, sidecar.Args...)
 	probe := sidecar.StartupProbe.Exec.Command
 	eventually(t, "the sidecar's startup probe to succeed", func() error {
 		if p.ended() {
@@ -126,6 +130,11 @@ func TestAnInjectedPodReadsThroughItsSidecar(t *testing.T) {
 		}
 		return nil
 	})
+	_ = w.Close()
+	(&proxy{process: p}).end(t)
+	if kept, _ := os.ReadDir(emptyDir); len(kept) != 1 {
+		t.Errorf("the volume for the rows has %v, want one file", kept)
+	}
 }
 
 // How long it takes from exec to an open listener is printed, not judged: this

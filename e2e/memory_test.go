@@ -17,9 +17,8 @@ import (
 )
 
 const (
-	// containerLimit is the least memory of a sidecar into which the defaults fit
-	// without a warning.
-	containerLimit = 160 << 20
+	// containerLimit is that of a small sidecar.
+	containerLimit = 128 << 20
 	// memorySoak is how long clients read.
 	memorySoak = 6 * time.Second
 	// memoryClients read at a time, as many connections again do nothing.

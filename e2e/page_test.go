@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // startDemo runs `fsproxy demo`, which has a store and a load of its own, with
@@ -70,12 +71,12 @@ func TestPageWorksByKeyboard(t *testing.T) {
 	startDemo(t, admin)
 	p := openPage(t, startBrowser(t), admin, 1280, 900)
 	p.await("features", `document.querySelectorAll("#panel-features tbody tr").length > 20`)
-	field := p.text(`document.querySelector("#panel-features tbody tr:nth-child(7) td").textContent`)
+	field := p.text(`document.querySelector("#panel-features tbody tr:nth-child(7) td").firstChild.data`)
 
 	p.press("/")
 	p.await("the search having the focus", `document.activeElement.id === "search"`)
 	p.press(strings.Split(field, "")...)
-	p.await("the one feature that was searched", fmt.Sprintf(`document.querySelectorAll("#panel-features tbody tr").length === 1 && document.querySelector("#panel-features tbody td").textContent === %q`, field))
+	p.await("the one feature that was searched", fmt.Sprintf(`document.querySelectorAll("#panel-features tbody tr").length === 1 && document.querySelector("#panel-features tbody td").firstChild.data === %q`, field))
 	if err := p.evaluate(`const s = document.querySelector("#search"); s.value = ""; s.dispatchEvent(new Event("input"))`, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +84,7 @@ func TestPageWorksByKeyboard(t *testing.T) {
 	p.press("Tab", "Tab") // the sheet, then its first column
 	p.await("the first column having the focus", `document.activeElement.textContent === "Feature"`)
 	p.press("Enter")
-	const fields = `[...document.querySelectorAll("#panel-features tbody tr td:first-child")].map((td) => td.textContent)`
+	const fields = `[...document.querySelectorAll("#panel-features tbody tr td:first-child")].map((td) => td.firstChild.data)`
 	p.await("rising order", `document.querySelector("#panel-features th").ariaSort === "ascending" && `+fields+`.every((f, i, all) => !i || all[i-1] <= f)`)
 	p.press("Enter")
 	p.await("falling order", `document.querySelector("#panel-features th").ariaSort === "descending" && `+fields+`.every((f, i, all) => !i || all[i-1] >= f)`)
@@ -146,6 +147,7 @@ rollout:
 %s`, s.addr, quickMarkers))
 	w := dialWire(t, p.addr)
 	read := func() { w.do(t, "HMGET", "st_1", "a") }
+	time.Sleep(time.Second) // the markers have settled
 	eventually(t, "a value being compared", func() error {
 		read()
 		if p.compared(t)["dry_run match"] == 0 {

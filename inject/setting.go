@@ -51,7 +51,7 @@ const (
 	// installs the injector to say.
 	DefaultImage = "fsproxy/fsproxy:latest"
 
-	// defaultMemory holds some millions of feature values at 60 %.
+	// defaultMemory holds some millions of feature values, in 60 % of it.
 	defaultMemory = "256Mi"
 
 	// defaultCPU is what a sidecar with a steady hit rate uses in a busy Pod.
@@ -147,7 +147,7 @@ func containerSettings() []setting {
 		},
 		{
 			name: "memory", flag: true, initial: defaultMemory, accepted: "an amount such as 256Mi or 2Gi, of at least 32Mi",
-			meaning: "Memory, as request and limit both: a container that may take more than it asked for is the first to be killed. Rows get 60 % of it, unless cache.max_bytes says otherwise",
+			meaning: "Memory, as request and limit both: a container that may take more than it asked for is the first to be killed. Rows get at most 60 % of it, unless cache.max_bytes says otherwise",
 			read: func(s *settings, text string) (err error) {
 				if s.memory, err = parseQuantity(text); err == nil && s.memory.whole() < leastMemory {
 					err = errors.New("too little")
@@ -194,8 +194,8 @@ func containerSettings() []setting {
 	}
 }
 
-// leastMemory, in bytes, is what the process takes with an empty cache, and as
-// much again for rows.
+// leastMemory, in bytes, is what the process takes with an empty cache. What it can
+// then hold is next to nothing, of which it warns.
 const leastMemory = 32 << 20
 
 func readUser(s *settings, text string) error {

@@ -16,6 +16,7 @@ const (
 	socketFolder = "/run/fsproxy"
 	socketPath   = socketFolder + "/fsproxy.sock"
 	warmFolder   = "/var/lib/fsproxy"
+	warmFile     = warmFolder + "/rows"
 	configFolder = "/etc/fsproxy/config"
 	secretFolder = "/etc/fsproxy/secret"
 	configFile   = "fsproxy.yaml"
@@ -36,13 +37,10 @@ const (
 	passwordKey  = "upstream.password_file"
 	adminKey     = "admin.address"
 	listenersKey = "listeners"
+	warmKey      = "warm.file"
 )
 
 const (
-	// memoryShare, in percent of the limit, is where the garbage collector
-	// works harder rather than let the heap grow, as `fsproxy serve` has it.
-	memoryShare = 90
-
 	// warmShare is the size of the volume of the warm file, in memory limits:
 	// room for the file and for the next one beside it.
 	warmShare = 2
@@ -68,6 +66,7 @@ func (w *wish) fill(store storeAddress) {
 		w.options[tlsKey] = "true"
 	}
 	w.setDefault(adminKey, adminAddress)
+	w.setDefault(warmKey, warmFile)
 	if _, given := w.options[listenersKey]; !given {
 		listeners := net.JoinHostPort(loopback, strconv.Itoa(w.port))
 		if w.socket {
@@ -135,6 +134,7 @@ func (w *wish) container() object {
 // environment is what the sidecar is told: first where it is, then its options
 // in the order of their table.
 func (w *wish) environment() []any {
+	limit := config.Memory{Bytes: config.Bytes(w.memory.whole())}
 	env := []any{
 		fieldVariable("POD_NAME", "metadata.name"),
 		fieldVariable("POD_NAMESPACE", "metadata.namespace"),
@@ -143,7 +143,8 @@ func (w *wish) environment() []any {
 		// Empty where nobody labels Pods with their zone: Kubernetes itself does
 		// so from 1.35.
 		fieldVariable("POD_ZONE", "metadata.labels['"+zoneLabel+"']"),
-		object{"name": "GOMEMLIMIT", "value": strconv.FormatInt(w.memory.whole()/100*memoryShare, 10)},
+		// What `fsproxy serve` would take by itself, for all to see.
+		object{"name": "GOMEMLIMIT", "value": strconv.FormatInt(int64(limit.Heap()), 10)},
 	}
 	if w.cpuLimit.text == "" {
 		env = append(env, object{"name": "GOMAXPROCS", "value": strconv.Itoa(w.processors())})

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/fsproxy/fsproxy/cache"
+	"github.com/fsproxy/fsproxy/config"
 	"github.com/fsproxy/fsproxy/resp"
 )
 
@@ -31,6 +32,25 @@ func TestDryRunFillsWhatLiveWouldFetchAndNoMore(t *testing.T) {
 		got, want := r.Stats(), Stats{Reads: 2, Partly: 1, Values: 3, ServedValues: 1}
 		if got.Reads != want.Reads || got.Partly != want.Partly || got.Served != 0 || got.Values != want.Values || got.ServedValues != want.ServedValues || got.Bytes == 0 {
 			t.Errorf("projected %+v, want %+v", got, want)
+		}
+	})
+}
+
+// A feature of which rules take some entities each counts for each of them.
+func TestComparisonsAreCountedByRule(t *testing.T) {
+	rules := func(cfg *Config) {
+		cfg.Mode = config.ModeDryRun
+		cfg.Options.Rules = []config.Rule{{Name: "some", Features: []string{"f"}, Mode: config.ModeDryRun, Percent: 1}, {Name: "none", Features: []string{"x"}, Percent: 100}}
+	}
+	inBubble(t, rules, func(r *rig) {
+		r.store.set("f", "1")
+		r.store.set("g", "1")
+		p := r.project("f", "g")
+		r.read("e", p, "a")
+		r.read("e", p, "a")
+		by := r.ByRule()
+		if len(by) != 2 || by["some"][KindDryRun][Match] != 1 || by[config.RuleDefault][KindDryRun][Match] != 2 {
+			t.Errorf("%+v", by)
 		}
 	})
 }

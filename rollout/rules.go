@@ -119,8 +119,11 @@ func (rs *Rules) RuleOf(field string) string {
 }
 
 // Of is the rule that decides for the feature in a field of entity: its name, and
-// its mode.
+// its mode. In mode off that is the default one.
 func (rs *Rules) Of(field string, entity []byte) (name string, mode config.Mode) {
+	if rs.Mode() == config.ModeOff {
+		return config.RuleDefault, config.ModeOff
+	}
 	share := entityShare(entity)
 	for _, r := range rs.chain(field) {
 		if r.takes(entity, share) {

@@ -1,8 +1,10 @@
 package rollout
 
 import (
+	"errors"
 	"fmt"
 	"math"
+	"sync"
 	"testing"
 
 	"github.com/fsproxy/fsproxy/cache"
@@ -200,5 +202,66 @@ func BenchmarkDecide(b *testing.B) {
 				rules.Decide(p, []byte("st_1426727"))
 			}
 		})
+	}
+}
+
+func TestTheRuleOfAnEntitysFeatureIsTheOneThatDecides(t *testing.T) {
+	rules := mustRules(t, config.ModeDryRun,
+		config.Rule{Name: "never", Features: []string{"g"}, Mode: config.ModeOff, Percent: 100},
+		config.Rule{Name: "canary", Entities: []string{"st_*"}, Mode: config.ModeLive, Percent: 10})
+	c := newCache(t)
+	f, g, seen := intern(t, c, "f"), intern(t, c, "g"), map[string]bool{}
+	for i := range 1000 {
+		entity := []byte(fmt.Sprint("st_", i))
+		for field, p := range map[string]*cache.Projection{"f": f, "g": g} {
+			name, mode := rules.Of(field, entity)
+			if decided, _ := rules.Decide(p, entity); decided != modeOf(mode) {
+				t.Fatalf("%s of %s is under %s, mode %s, and mode %d is decided", field, entity, name, mode, decided)
+			}
+			seen[field+" "+name] = true
+		}
+	}
+	if len(seen) != 3 || !seen["f canary"] || !seen["f default"] || !seen["g never"] {
+		t.Errorf("%v", seen)
+	}
+}
+
+// Edits follow each other, and one that fails leaves all as it was.
+func TestAnEditOfRulesIsWholeOrNothing(t *testing.T) {
+	r, err := New(Config{Mode: config.ModeOff, Options: config.Rollout{Rules: []config.Rule{{Name: "a", Mode: config.ModeLive, Percent: 0}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const edits = 50
+	var wg sync.WaitGroup
+	for range edits {
+		wg.Go(func() {
+			if err := r.Edit(func(list []config.Rule) ([]config.Rule, error) {
+				list[0].Percent++
+				return list, nil
+			}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	before := r.Rules()
+	if got := before.List()[0].Percent; got != edits {
+		t.Errorf("%v edits have taken effect", got)
+	}
+	refused := errors.New("refused")
+	for _, fail := range []func(list []config.Rule) ([]config.Rule, error){
+		func(list []config.Rule) ([]config.Rule, error) {
+			list[0].Percent = 1
+			return list, refused
+		},
+		func(list []config.Rule) ([]config.Rule, error) {
+			list[0].Features = []string{"["}
+			return list, nil
+		},
+	} {
+		if r.Edit(fail) == nil || r.Rules() != before || before.List()[0].Percent != edits {
+			t.Errorf("after an edit that failed: %+v", r.Rules().List())
+		}
 	}
 }

@@ -32,12 +32,17 @@ export function radios(parent, choices, onChoose) {
   };
 }
 
+let asked = Promise.resolve(); // the question before is answered
+
+// confirmed asks the person, one question at a time.
 export function confirmed(text) {
-  const dialog = $("confirm");
-  $("confirm-text").textContent = text;
-  dialog.returnValue = "no";
-  dialog.showModal();
-  return new Promise((answer) => dialog.addEventListener("close", () => answer(dialog.returnValue === "yes"), { once: true }));
+  return asked = asked.then(() => {
+    const dialog = $("confirm");
+    $("confirm-text").textContent = text;
+    dialog.returnValue = "no";
+    dialog.showModal();
+    return new Promise((answer) => dialog.addEventListener("close", () => answer(dialog.returnValue === "yes"), { once: true }));
+  });
 }
 
 // change asks for a change and says what came of it. It tells whether it was made.

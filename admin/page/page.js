@@ -28,7 +28,7 @@ const tiles = [
 // What mode live would bring, and what was found: shown once something was compared.
 const projected = [
   { id: "projected-rate", main: true, label: "Live would answer", value: (c) => percent(c.projected?.hit_rate), note: () => "of fields, from memory" },
-  { id: "projected-avoided", main: true, label: "Live would spare the store", value: (c) => percent(c.projected?.reads_avoided), note: (c) => `of ${count(c.projected?.reads)} reads in dry-run` },
+  { id: "projected-avoided", main: true, label: "Live would spare", value: (c) => percent(c.projected?.reads_avoided), note: (c) => `of ${count(c.projected?.reads)} store reads` },
   { id: "projected-memory", label: "Live would hold", value: (c) => bytes(c.projected?.cache_bytes), note: () => `of ${bytes(status.memory.cache_max_bytes)}` },
 ];
 const found = [
@@ -97,7 +97,7 @@ function showStatus(s) {
   }
   controls.mode(s.mode);
   showComparison(s.comparison);
-  rules.byHand(s.set_by_hand);
+  rules.told(s);
   tab.count(rules.rules, s.rules);
 }
 

@@ -27,7 +27,10 @@ class Editor {
     this.fields[key] = { element, of };
     element.addEventListener("input", () => this.mark());
     element.addEventListener("keydown", (e) => {
-      if (e.key === "Enter" && !this.set.disabled) this.apply();
+      if (e.key === "Enter") {
+        e.preventDefault(); // or it would answer the question that it brings up
+        if (!this.set.disabled) this.apply();
+      }
       if (e.key === "Escape") this.show();
     });
     return { nodes: [element], show: () => this.showField(key) };
@@ -123,10 +126,10 @@ const placed = (list) => list.map((r, i) => ({ ...r, place: i + 1 }));
 
 export function show(list) { rules.update(placed(list)); }
 
-// byHand tells where the rules come from.
-export function byHand(is) {
-  note.textContent = "The first that takes a feature of an entity decides. " +
-    (is ? "Mode or rules were set by hand: they are not those of the configuration, and last until the process ends." : "These are the rules of the configuration.") +
+// told says what holds of all rules.
+export function told(status) {
+  note.textContent = (status.mode === "off" ? "Mode is off: every read is forwarded, whatever the rules say. " : "The first that takes a feature of an entity decides. ") +
+    (status.set_by_hand ? "Mode or rules were set by hand: they are not those of the configuration, and last until the process ends." : "These are the rules of the configuration.") +
     " Others are put in their place with fsproxy ctl rules set.";
 }
 

@@ -64,7 +64,7 @@ export class Table {
 
   shown() {
     const { column, order } = this.sort;
-    const found = this.rows.filter((row) => !this.search || this.columns.some((c) => String(this.text(c, row)).toLowerCase().includes(this.search)));
+    const found = this.rows.filter((row) => !this.search || this.columns.some((c) => `${this.text(c, row)} ${c.sub?.(row) ?? ""}`.toLowerCase().includes(this.search)));
     return found.sort((a, b) => {
       const x = this.value(column, a), y = this.value(column, b);
       if (x === undefined || y === undefined) return (x === undefined) - (y === undefined); // unknown last

@@ -3,7 +3,7 @@
 import { Table } from "./table.js";
 import { count, percent, bytes, latency, duration } from "./format.js";
 
-const field = { key: "field", label: "Feature", className: "key", show: (r) => r.name || r.field, sub: (r) => r.name ? r.field : "" };
+const field = { key: "field", label: "Feature", className: "key", value: (r) => r.name || r.field, sub: (r) => r.name ? r.field : "" };
 
 export const features = new Table({
   id: "features", title: "Features", empty: "Nobody has asked for a feature yet.", rowKey: (r) => r.field,

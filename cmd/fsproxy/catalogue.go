@@ -6,6 +6,7 @@ import (
 	"github.com/fsproxy/fsproxy/cache"
 	"github.com/fsproxy/fsproxy/config"
 	"github.com/fsproxy/fsproxy/feature"
+	"github.com/fsproxy/fsproxy/feature/codec"
 	"github.com/fsproxy/fsproxy/invalidation/kafka"
 	"github.com/fsproxy/fsproxy/proxy"
 )
@@ -65,6 +66,15 @@ func encoder(names feature.Names) kafka.Encoder {
 		if definition == nil || len(definition.Collides) > 0 {
 			return nil, kafka.ErrUnlisted
 		}
-		return definition.EncodeJSON(nil, literal)
+		stored, err := definition.EncodeJSON(nil, literal)
+		if err == nil && definition.Encoding == codec.Text && definition.Type != codec.Bool && isNumber(literal) {
+			return literal, nil // the store has it as its writer spelled it
+		}
+		return stored, err
 	}
+}
+
+// isNumber tells whether a JSON value is a number.
+func isNumber(literal []byte) bool {
+	return len(literal) > 0 && (literal[0] == '-' || literal[0] >= '0' && literal[0] <= '9')
 }

@@ -115,6 +115,11 @@ func TestTypedValuesOfUpdatesAreEncodedAsTheStoreHasThem(t *testing.T) {
 			t.Errorf("%s: %q, %v", given, decoded, err)
 		}
 	}
+	for literal, want := range map[string]string{"1.50": "1.50", `"inf"`: "inf"} {
+		if stored, err := encode([]byte("eta"), []byte(literal)); err != nil || string(stored) != want {
+			t.Errorf("%s: %q, %v", literal, stored, err)
+		}
+	}
 	if _, err := encode([]byte("list"), []byte("[1.5]")); err == nil || errors.Is(err, kafka.ErrUnlisted) {
 		t.Errorf("of another type: %v", err)
 	}

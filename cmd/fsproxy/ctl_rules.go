@@ -16,8 +16,9 @@ import (
 // The subcommands of ctl that show and change rules.
 
 const rulesHelp = `The rules in force: the first that takes a feature of an entity decides for it,
-and the rule default, whose mode is that of the process, ends the list. What was
-compared of a rule's features is counted since the start.
+and the rule default, whose mode is that of the process, ends the list; where that
+is off, all reads are forwarded. What was compared of a rule's features is counted
+since the start.
 
 The subcommands change them, without dropping a connection. All of it is of this
 process, and until it ends; or until the configuration file says other rules than
@@ -28,7 +29,7 @@ func (c *ctl) rules() *cobra.Command {
 	cmd.Long = rulesHelp
 	cmd.Example = "  fsproxy ctl rules\n  fsproxy ctl rules percent canary 10\n  fsproxy ctl rules mode canary off\n" +
 		"  fsproxy ctl rules -o json > rules.json\n  fsproxy ctl rules set -f rules.json\n" +
-		`  echo '[{name: stop, mode: "off"}]' | fsproxy ctl rules set -f -`
+		`  echo '[{name: canary, features: ["daf_*"], percent: 1}]' | fsproxy ctl rules set -f -`
 	cmd.AddCommand(c.setRules(),
 		c.rule("percent NAME PERCENT", "Change how many of the entities a rule takes, in percent", percentEdit(func(edit *api.RuleEdit, p *float64) { edit.Percent = p })),
 		c.rule("mode NAME off|dry-run|live", "Change the mode of a rule, or of default", func(edit *api.RuleEdit, mode string) error {

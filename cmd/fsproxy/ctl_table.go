@@ -47,6 +47,7 @@ func rulesNote(s api.Status) (note string) {
 	return note
 }
 
+// writeComparison gives row what came of comparing, if anything did.
 func writeComparison(row func(name, format string, args ...any), c *api.Comparison) {
 	if c == nil {
 		return

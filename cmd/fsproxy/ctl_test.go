@@ -145,7 +145,7 @@ func TestTopOncePrintsAFrame(t *testing.T) {
 
 func TestAFrameFitsItsWindow(t *testing.T) {
 	half := 0.5
-	f := frame{status: api.Status{Problems: []api.Problem{{What: strings.Repeat("long ", 100)}}}}
+	f := frame{status: api.Status{Comparison: &api.Comparison{Compared: map[string]uint64{"wrong": 3}, Projected: &api.Projected{HitRate: 0.5}}, Problems: []api.Problem{{What: strings.Repeat("long ", 100)}}}}
 	for range 300 {
 		f.take(client.Event{Name: "sample", Data: []byte(`{"hit_rate": 0.5, "reads": 10}`)})
 	}
@@ -163,6 +163,9 @@ func TestAFrameFitsItsWindow(t *testing.T) {
 				t.Errorf("a line of %d characters in %d columns: %s", n, size[0], line)
 			}
 		}
+	}
+	if whole := strings.Join(f.lines(400, 0), "\n"); !strings.Contains(whole, "3 wrong") || !strings.Contains(whole, "live would: answer 50") {
+		t.Errorf("what was compared is not in\n%s", whole)
 	}
 	if len(f.samples) != keptSamples {
 		t.Errorf("%d samples are kept", len(f.samples))

@@ -105,4 +105,22 @@ func TestWhatTheFileDoesNotChangeStaysAsItWasSet(t *testing.T) {
 	if rules := decides.Rules().List(); len(rules) != 2 || decides.Mode() != config.ModeLive {
 		t.Errorf("mode %s, rules %+v", decides.Mode(), rules)
 	}
+	// Rules set by hand stay through a reading that changes others of the file, and
+	// give way to one that changes them.
+	if err := decides.Edit(func(list []config.Rule) ([]config.Rule, error) {
+		list[0].Percent = 10
+		return list, nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	shadow := after.Rollout
+	shadow.Shadow.Percent = 5
+	decides.TakeOver(config.ModeLive, after.Rollout, config.ModeOff, shadow)
+	if rules := decides.Rules().List(); rules[0].Percent != 10 || decides.Mode() != config.ModeOff {
+		t.Errorf("mode %s, rules %+v", decides.Mode(), rules)
+	}
+	decides.TakeOver(config.ModeOff, shadow, config.ModeOff, before.Rollout)
+	if rules := decides.Rules().List(); len(rules) != 1 {
+		t.Errorf("rules that the file has taken away: %+v", rules)
+	}
 }

@@ -53,16 +53,6 @@ func serve(cmd *cobra.Command, cfg *config.Config) error {
 	return err
 }
 
-// memoryShare is the part of the memory limit at which the garbage collector
-// begins to work harder rather than let the heap grow, in percent; the rest is
-// for what it does not count: stacks, the kernel's buffers, the binary.
-const memoryShare = 90
-
-// binaryBytes is what is left at least for the resident pages of the binary, some
-// 25 MiB, which the collector does not count, and for stacks. In a small container
-// that is more than its tenth.
-const binaryBytes = 40 << 20
-
 // limitMemory tells the Go runtime the container's memory limit, which it does
 // not look up by itself. GOMEMLIMIT in the environment wins.
 func limitMemory() {
@@ -70,10 +60,5 @@ func limitMemory() {
 	if debug.SetMemoryLimit(-1) != unset {
 		return
 	}
-	debug.SetMemoryLimit(heapLimit(int64(config.MemoryLimit().Bytes)))
-}
-
-// heapLimit is the Go runtime's part of a memory limit, in bytes.
-func heapLimit(limit int64) int64 {
-	return max(min(limit/100*memoryShare, limit-binaryBytes), limit/2)
+	debug.SetMemoryLimit(int64(config.MemoryLimit().Heap()))
 }

@@ -62,7 +62,7 @@ func (f *frame) take(e client.Event) (drawn bool) {
 // them; 0: as many as there are.
 func (f *frame) lines(width, height int) []string {
 	s := &f.status
-	lines := []string{fmt.Sprintf("fsproxy %s on %s   %s   mode %s   up %s   %d clients   %.2f cores", s.Build.Version, s.Host, strings.ToUpper(string(s.Health)), s.Mode,
+	lines := []string{fmt.Sprintf("fsproxy %s on %s   %s   mode %s   up %s   %d clients   %.2f cores", s.Build.Version, s.Host, strings.ToUpper(string(s.Health)), s.Mode+rulesNote(*s),
 		shortTime(&s.UptimeSeconds), s.Connections.Open, s.Now.CPU)}
 	if f.away != "" {
 		lines = append(lines, "! not updating: "+f.away)
@@ -73,7 +73,11 @@ func (f *frame) lines(width, height int) []string {
 	lines = append(lines, "")
 	lines = append(lines, f.charts(width)...)
 	lines = append(lines, "", fmt.Sprintf("%s avoided of %s reads since the start; cache %s of %s, %s entities; process %s",
-		shortCount(float64(s.Totals.ReadsAvoided)), shortCount(total(s.Totals.Reads)), shortBytes(s.Memory.Cache), shortBytes(s.Memory.CacheMax), shortCount(float64(s.Memory.Rows)), shortBytes(s.Memory.Resident)), "")
+		shortCount(float64(s.Totals.ReadsAvoided)), shortCount(total(s.Totals.Reads)), shortBytes(s.Memory.Cache), shortBytes(s.Memory.CacheMax), shortCount(float64(s.Memory.Rows)), shortBytes(s.Memory.Resident)))
+	writeComparison(func(name, format string, args ...any) {
+		lines = append(lines, name+": "+fmt.Sprintf(format, args...))
+	}, s.Comparison)
+	lines = append(lines, "")
 	lines = append(lines, f.fetcherLines()...)
 	lines = append(lines, f.sourceLines()...)
 	lines = append(lines, f.featureLines()...)
