@@ -53,7 +53,7 @@ func (s *Server) getEntity(c *call) (any, error) {
 		}
 	}
 	view, held := s.sources.Cache.Look(entity, s.sources.Clock.Now())
-	answer.Held, answer.Bytes, answer.Updated = held, view.Bytes, view.Updated
+	answer.Held, answer.Bytes, answer.Updated, answer.FilledFrom = held, view.Bytes, view.Updated, view.From
 	for _, value := range view.Values {
 		shown := api.Value{
 			Field: fieldText(value.Feature), Name: s.nameOf(value.Feature), Form: value.Form, Bytes: value.Bytes, Missing: value.Negative,

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"github.com/fsproxy/fsproxy/admin/api"
 	"github.com/fsproxy/fsproxy/cluster"
 	"github.com/fsproxy/fsproxy/invalidation"
+	"github.com/fsproxy/fsproxy/rollout"
 )
 
 const (
@@ -23,12 +25,15 @@ const (
 	// crowdedMemory is the share of the memory limit past which the process is
 	// near its end.
 	crowdedMemory = 0.95
+	// wrongFor is for how long a wrong answer counts: somebody who is called has
+	// come by then, and the alert on them has fired.
+	wrongFor = 15 * time.Minute
 )
 
 // judge gives the verdict on a status and the reasons for it, worst first.
 func (s *Server) judge(status *api.Status) (api.Health, []api.Problem) {
 	problems := []api.Problem{}
-	for _, find := range []func(*api.Status) []api.Problem{s.judgeReady, s.judgeStore, s.judgeFetchers, s.judgeReads, s.judgeSources, s.judgeMemory, s.judgeReload} {
+	for _, find := range []func(*api.Status) []api.Problem{s.judgeReady, s.judgeStore, s.judgeFetchers, s.judgeReads, s.judgeAnswers, s.judgeSources, s.judgeMemory, s.judgeReload} {
 		problems = append(problems, find(status)...)
 	}
 	slices.SortStableFunc(problems, func(a, b api.Problem) int { return badness(b.Health) - badness(a.Health) })
@@ -114,6 +119,44 @@ func (s *Server) judgeReads(*api.Status) []api.Problem {
 		p.Health = api.HealthFailing
 	}
 	return []api.Problem{p}
+}
+
+// judgeAnswers looks at what comparisons with the store found wrong lately: worst
+// where clients were given it, a warning where they would have been.
+func (s *Server) judgeAnswers(*api.Status) []api.Problem {
+	given, wouldBe := 0, 0
+	feature := ""
+	for _, d := range s.sources.Rollout.Differences(mostDifferences) {
+		if d.Class != rollout.Wrong.String() || time.Since(d.Time) > wrongFor {
+			continue
+		}
+		switch d.Kind {
+		case rollout.KindVerify.String():
+			given++
+		case rollout.KindDryRun.String():
+			wouldBe++
+		default:
+			continue // a second store's
+		}
+		if feature == "" {
+			feature = cmp.Or(d.Name, d.Feature)
+		}
+	}
+	const lately = "in the last 15 minutes, the last of the feature "
+	var problems []api.Problem
+	if given > 0 {
+		problems = append(problems, api.Problem{
+			Health: api.HealthFailing, What: fmt.Sprintf("%d answers from memory were wrong "+lately+"%s", given, feature),
+			Do: "`fsproxy ctl differences` tells which; `fsproxy ctl mode off` stops answering from memory; then see that uploads and producers tell of their changes",
+		})
+	}
+	if wouldBe > 0 {
+		problems = append(problems, api.Problem{
+			Health: api.HealthDegraded, What: fmt.Sprintf("%d answers would have been wrong "+lately+"%s", wouldBe, feature),
+			Do: "leave it in dry-run; `fsproxy ctl differences` tells which, and which source should have told of the change",
+		})
+	}
+	return problems
 }
 
 func (s *Server) judgeSources(*api.Status) []api.Problem {

@@ -4,10 +4,20 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fsproxy/fsproxy/admin/api"
+	"github.com/fsproxy/fsproxy/config"
 	"github.com/fsproxy/fsproxy/invalidation"
 )
+
+// differing is a rollout that found a difference.
+type differing struct {
+	Rollout
+	found api.Difference
+}
+
+func (d differing) Differences(int) []api.Difference { return []api.Difference{d.found} }
 
 func TestTheVerdictIsTheWorstReason(t *testing.T) {
 	lagging := func(s *Sources) {
@@ -17,6 +27,11 @@ func TestTheVerdictIsTheWorstReason(t *testing.T) {
 	}
 	badFile := func(s *Sources) {
 		s.LastReload = func() api.Reload { return api.Reload{Supported: true, Error: "line 3"} }
+	}
+	wrong := func(kind string, ago time.Duration) func(*Sources) {
+		return func(s *Sources) {
+			s.Rollout = differing{oneRule{func() config.Mode { return config.ModeLive }}, api.Difference{Time: time.Now().Add(-ago), Feature: "f1", Class: "wrong", Kind: kind}}
+		}
 	}
 	for _, c := range []struct {
 		name   string
@@ -28,6 +43,10 @@ func TestTheVerdictIsTheWorstReason(t *testing.T) {
 		{"nothing", nil, nil, api.HealthOK, ""},
 		{"a source behind", lagging, nil, api.HealthDegraded, "source updates (kafka) is lagging: what it covers is fetched each time: broken pipe"},
 		{"a bad file", badFile, nil, api.HealthDegraded, "line 3"},
+		{"a wrong answer", wrong("verify", time.Minute), nil, api.HealthFailing, "1 answers from memory were wrong in the last 15 minutes, the last of the feature f1"},
+		{"a wrong answer of long ago", wrong("verify", time.Hour), nil, api.HealthOK, ""},
+		{"what would have been a wrong answer", wrong("dry_run", time.Minute), nil, api.HealthDegraded, "1 answers would have been wrong"},
+		{"a second store that differs", wrong("shadow", time.Minute), nil, api.HealthOK, ""},
 		{"stopping", nil, func(r *rig) { r.SetReady(false) }, api.HealthDegraded, "not taking clients"},
 		{"an error in ten thousand", nil, func(r *rig) { r.history.add(api.Sample{Reads: 10000, Errors: 1}) }, api.HealthDegraded, "1 of 10000 reads"},
 		{"an error in ten", nil, func(r *rig) { r.history.add(api.Sample{Reads: 10, Errors: 1}) }, api.HealthFailing, "1 of 10 reads"},

@@ -47,6 +47,7 @@ type Cache struct {
 	clock     *Clock
 	seed      maphash.Seed
 	shards    []*otter.Cache[string, row] // a power of two
+	origins   origins
 	updates   updates
 	refreshes refreshes
 	oldest    oldest

@@ -17,6 +17,8 @@ type Fetched struct {
 	Ends  []int
 	// Began is the tick read before the request was written.
 	Began Tick
+	// From is the address of the fetcher; "": not known. For people.
+	From string
 
 	forms *Forms // nil: Fill makes them
 }
@@ -69,12 +71,14 @@ func (c *Cache) rebuild(b *builder, hash uint64, old row, fetched *Fetched, v re
 	if c.takeFetched(b, hash, l, fetched) == 0 {
 		return ""
 	}
+	b.from = c.origins.number(fetched.From)
 	if r := b.build(l, v, c.cfg.MaxRowBytes); r != "" || !keep {
 		return r
 	}
 	// Too long together: what was asked for just now is worth more.
 	b.reset(len(p.own.layout.features))
 	c.takeFetched(b, hash, p.own.layout, fetched)
+	b.from = c.origins.number(fetched.From)
 	r := b.build(p.own.layout, v, c.cfg.MaxRowBytes)
 	if r != "" {
 		c.stats.oversized.Add(1)
@@ -86,6 +90,7 @@ func (c *Cache) rebuild(b *builder, hash uint64, old row, fetched *Fetched, v re
 // which has all its features.
 func (b *builder) takeOld(l *layout, old row, from *layout, now Tick) {
 	to, apart := 0, old.aparts()
+	b.from = old.origin()
 	for i, f := range from.features {
 		for l.features[to] != f {
 			to++

@@ -11,7 +11,8 @@ import (
 
 // RowView is what is held of an entity, for people.
 type RowView struct {
-	Bytes  int // that the row takes, overhead included
+	Bytes  int    // that the row takes, overhead included
+	From   string // the fetcher that it was filled from last; "": not known
 	Values []ValueView
 	// Updated: an update or a write of the entity was so near that nothing fetched
 	// now is kept.
@@ -50,7 +51,7 @@ func (c *Cache) Look(entity []byte, now Tick) (RowView, bool) {
 		return RowView{}, false
 	}
 	r := e.Value
-	view := RowView{Bytes: int(weigh(string(entity), r)), Updated: c.updates.entity(hash).holds(now)}
+	view := RowView{Bytes: int(weigh(string(entity), r)), From: c.origins.name(r.origin()), Updated: c.updates.entity(hash).holds(now)}
 	for i, f := range c.layoutOf(r.layoutID()).features {
 		if r.isAbsent(i) {
 			continue

@@ -16,6 +16,7 @@ import (
 //	offset  size
 //	0       4     layout id
 //	4       1     flags
+//	5       1     number of the fetcher of the last fill; 0: not known
 //	6       2     nils: values that are the store's "there is none"
 //	8       8     oldest: the earliest tick of any value held
 //	16      8     expires: the first tick at which a value is past its age
@@ -54,6 +55,7 @@ func (r row) u64(at int) uint64 { return binary.LittleEndian.Uint64(r.bytes()[at
 
 func (r row) layoutID() uint32 { return r.u32(0) }
 func (r row) flags() byte      { return r[4] }
+func (r row) origin() byte     { return r[5] }
 func (r row) nils() int        { return r.u16(6) }
 func (r row) oldest() Tick     { return Tick(r.u64(8)) }
 func (r row) expires() Tick    { return Tick(r.u64(16)) }
@@ -183,6 +185,7 @@ type builder struct {
 	nils   bitmap
 	absent bitmap
 	apart  []apartValue // what is spelled apart
+	from   byte         // number of the fetcher of the last fill
 	forms  Forms        // of what is filled, if nobody made them before
 }
 
@@ -198,7 +201,7 @@ func (b *builder) reset(width int) {
 	clear(b.values)
 	clear(b.nils)
 	clear(b.absent)
-	b.apart = b.apart[:0]
+	b.apart, b.from = b.apart[:0], 0
 }
 
 // keepForms is how many bytes a builder's buffer may have to be used again.
@@ -291,7 +294,7 @@ func (b *builder) build(l *layout, v resp.Version, limit int) row {
 	s := make([]byte, rowHeader, size+m.bytes+apart)
 	le := binary.LittleEndian
 	le.PutUint32(s[0:], l.id)
-	s[4] = flags
+	s[4], s[5] = flags, b.from
 	le.PutUint16(s[6:], uint16(m.nils))
 	le.PutUint64(s[8:], uint64(m.oldest))
 	le.PutUint64(s[16:], uint64(m.expires))

@@ -120,7 +120,7 @@ func (m *miss) Done(reply []byte, joined bool, err error) cluster.Flusher {
 	case ok:
 		fetched := cache.Fetched{
 			Projection: m.projection, Positions: m.missing,
-			Frame: reply, Ends: m.ends, Began: cache.Tick(m.fetch.Began),
+			Frame: reply, Ends: m.ends, Began: cache.Tick(m.fetch.Began), From: m.fetch.From(),
 		}
 		if m.projection.View.Decoded {
 			fetched.Derive(&m.forms)

@@ -49,19 +49,19 @@ func (c *client) refresh(entity []byte, p *cache.Projection, found cache.Found) 
 // reads it tries again.
 func (r *refresh) Done(reply []byte, joined bool, err error) cluster.Flusher {
 	if err == nil && !joined {
-		fillWith(r.cache, r.entity, r.projection, r.positions, reply, cache.Tick(r.fetch.Began), r.version)
+		fillWith(r.cache, r.entity, r.projection, r.positions, reply, &r.fetch, r.version)
 	}
 	r.cache.EndRefresh(r.entity)
 	return nil
 }
 
 // fillWith fills the cache with a reply to a fetch, if it is one.
-func fillWith(held *cache.Cache, entity []byte, p *cache.Projection, positions []int32, reply []byte, began cache.Tick, v resp.Version) {
+func fillWith(held *cache.Cache, entity []byte, p *cache.Projection, positions []int32, reply []byte, fetch *cluster.Fetch, v resp.Version) {
 	ends, ok := resp.BulkArray(reply, len(positions), nil)
 	if !ok {
 		return
 	}
-	held.Fill(entity, &cache.Fetched{Projection: p, Positions: positions, Frame: reply, Ends: ends, Began: began}, v)
+	held.Fill(entity, &cache.Fetched{Projection: p, Positions: positions, Frame: reply, Ends: ends, Began: cache.Tick(fetch.Began), From: fetch.From()}, v)
 }
 
 // failed tells whether a fetch brought nothing that its readers could use: no

@@ -107,7 +107,7 @@ func (s *Server) Warm(entity []byte, fields [][]byte, done func(failed bool)) {
 // Done fills the cache with what came.
 func (w *warming) Done(reply []byte, joined bool, err error) cluster.Flusher {
 	if err == nil && !joined {
-		fillWith(w.cache, w.entity, w.projection, w.positions, reply, cache.Tick(w.fetch.Began), resp.V2)
+		fillWith(w.cache, w.entity, w.projection, w.positions, reply, &w.fetch, resp.V2)
 	}
 	w.done(err != nil)
 	return nil

@@ -37,8 +37,11 @@ type Entity struct {
 	Held         bool   `json:"held"`
 	Updated      bool   `json:"updated"` // an update was so near that nothing fetched now is kept
 	Bytes        int    `json:"bytes"`   // of its row
-	Shard        int    `json:"shard"`   // that its slot belongs to; -1: none
-	Slot         int    `json:"slot"`
+	// FilledFrom is the fetcher that gave what came last; empty: not known, as of a
+	// row that outlived its process.
+	FilledFrom string `json:"filled_from,omitempty"`
+	Shard      int    `json:"shard"` // that its slot belongs to; -1: none
+	Slot       int    `json:"slot"`
 	// Nodes are those that may have given the values: any fetcher of the shard.
 	Nodes  []string `json:"nodes"`
 	Values []Value  `json:"values"`

@@ -115,7 +115,7 @@ async function look(query) {
     const e = await get("entity?" + new URLSearchParams(query));
     const words = document.createElement("p");
     words.textContent = e.held
-      ? `${e.values.length} values in ${bytes(e.bytes)}, from ${e.nodes.join(" or ")} (shard ${e.shard}, slot ${e.slot}).`
+      ? `${e.values.length} values in ${bytes(e.bytes)}, the last from ${e.filled_from || "an earlier process"} (shard ${e.shard}, slot ${e.slot}).`
       : `Nothing is held of ${e.entity}. It would be fetched from ${e.nodes.join(" or ") || "nowhere: no fetcher serves its slot"}.`;
     if (e.updated) words.textContent += " An update came just now: what is fetched is not kept.";
     out.replaceChildren(words);

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -116,7 +117,7 @@ func writeEntity(out *tabwriter.Writer, e api.Entity) {
 		fmt.Fprintln(out, "nothing is held of it")
 		return
 	}
-	fmt.Fprintf(out, "%d values in %s\n", len(e.Values), shortBytes(int64(e.Bytes)))
+	fmt.Fprintf(out, "%d values in %s, the last from %s\n", len(e.Values), shortBytes(int64(e.Bytes)), cmp.Or(e.FilledFrom, "an earlier process"))
 	fmt.Fprintln(out, "FIELD\tNAME\tFORM\tBYTES\tAGE\tSERVED\tWHY")
 	for _, v := range e.Values {
 		size := strconv.Itoa(v.Bytes)
