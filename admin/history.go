@@ -124,10 +124,10 @@ func sample(before []reading, now reading) api.Sample {
 		Connections:   now.connections,
 		Lag:           now.lag,
 	}
-	hit := now.latency["hit"].minus(first.latency["hit"])
-	miss := now.latency["miss"].plus(now.latency["mixed"]).minus(first.latency["miss"].plus(first.latency["mixed"]))
-	s.HitP50, s.HitP99 = hit.quantile(0.5), hit.quantile(0.99)
-	s.MissP50, s.MissP99 = miss.quantile(0.5), miss.quantile(0.99)
+	hit := now.latency["hit"].Minus(first.latency["hit"])
+	miss := now.latency["miss"].Plus(now.latency["mixed"]).Minus(first.latency["miss"].Plus(first.latency["mixed"]))
+	s.HitP50, s.HitP99 = quantile(hit, 0.5), quantile(hit, 0.99)
+	s.MissP50, s.MissP99 = quantile(miss, 0.5), quantile(miss, 0.99)
 	return s
 }
 

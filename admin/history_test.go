@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fsproxy/fsproxy/admin/api"
+	"github.com/fsproxy/fsproxy/histogram"
 )
 
 func TestASampleIsWhatHappenedSinceTheReadingBefore(t *testing.T) {
@@ -15,12 +16,12 @@ func TestASampleIsWhatHappenedSinceTheReadingBefore(t *testing.T) {
 	first := reading{
 		at: start, reads: map[string]uint64{"hit": 100, "miss": 10}, fields: map[string]uint64{"hit": 1000, "miss": 100},
 		fetches: 10, cpu: time.Second,
-		latency: map[string]histogram{"hit": {bounds: []float64{1, 2}, counts: []uint64{100, 0, 0}}},
+		latency: map[string]histogram.Histogram{"hit": {Bounds: []float64{1, 2}, Counts: []uint64{100, 0, 0}}},
 	}
 	now := reading{
 		at: start.Add(2 * time.Second), reads: map[string]uint64{"hit": 300, "mixed": 10, "miss": 20, "bypass": 40}, errors: 4,
 		fields: map[string]uint64{"hit": 1600, "negative_hit": 200, "stale_hit": 100, "miss": 150, "stale": 50}, fetches: 30, cpu: 3 * time.Second,
-		latency:    map[string]histogram{"hit": {bounds: []float64{1, 2}, counts: []uint64{100, 100, 0}}, "mixed": {bounds: []float64{1, 2}, counts: []uint64{4, 0, 0}}},
+		latency:    map[string]histogram.Histogram{"hit": {Bounds: []float64{1, 2}, Counts: []uint64{100, 100, 0}}, "mixed": {Bounds: []float64{1, 2}, Counts: []uint64{4, 0, 0}}},
 		cacheBytes: 7, connections: 3,
 	}
 	s := sample([]reading{first}, now)

@@ -13,7 +13,6 @@
 //	drawing.go        which models and entities they are for
 //	pace.go           how often
 //	reading.go        what the proxy has counted
-//	latency.go        percentiles from its histograms
 //	table.go          readings as text
 //	screen.go         a line that is rewritten in place
 //	introduction.go   what runs, and what to try

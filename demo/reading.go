@@ -1,6 +1,10 @@
 package demo
 
-import "time"
+import (
+	"time"
+
+	"github.com/fsproxy/fsproxy/histogram"
+)
 
 // Reading is what the proxy has counted since its start, and what it holds.
 type Reading struct {
@@ -9,8 +13,8 @@ type Reading struct {
 	Hits   uint64 // of these, whole from memory
 	Errors uint64 // of these, with an error
 
-	Hit  Histogram // how long hits took
-	Miss Histogram // how long those took of which something was fetched
+	Hit  histogram.Histogram // how long hits took
+	Miss histogram.Histogram // how long those took of which something was fetched
 
 	Bytes int64 // of the cache
 	Rows  int64
@@ -29,7 +33,7 @@ func (r Reading) since(earlier Reading) (change Reading, took time.Duration) {
 	change.Hits -= earlier.Hits
 	change.Errors -= earlier.Errors
 	change.Invalidations -= earlier.Invalidations
-	change.Hit = r.Hit.minus(earlier.Hit)
-	change.Miss = r.Miss.minus(earlier.Miss)
+	change.Hit = r.Hit.Minus(earlier.Hit)
+	change.Miss = r.Miss.Minus(earlier.Miss)
 	return change, r.At.Sub(earlier.At)
 }

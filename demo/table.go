@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/fsproxy/fsproxy/histogram"
 )
 
 // Heading names the columns of Row.
@@ -45,7 +47,7 @@ func Summary(earlier, later Reading) string {
 // nothing stands where there is nothing to tell.
 const nothing = "-"
 
-func quantile(h Histogram, q float64) string {
+func quantile(h histogram.Histogram, q float64) string {
 	d, ok := h.Quantile(q)
 	if !ok {
 		return nothing

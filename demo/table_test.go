@@ -5,17 +5,19 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"github.com/fsproxy/fsproxy/histogram"
 )
 
 // readings are two readings, two seconds apart.
 func readings() (earlier, later Reading) {
 	bounds := []float64{1e-5, 1e-4, 1e-3, 1e-2}
 	at := time.Unix(1_000_000, 0)
-	earlier = Reading{At: at, HMGETs: 1000, Hits: 0, Errors: 1, Hit: Histogram{bounds, []uint64{0, 0, 0, 100, 0}}}
+	earlier = Reading{At: at, HMGETs: 1000, Hits: 0, Errors: 1, Hit: histogram.Histogram{Bounds: bounds, Counts: []uint64{0, 0, 0, 100, 0}}}
 	later = Reading{
 		At: at.Add(2 * time.Second), HMGETs: 41_000, Hits: 39_000, Errors: 1,
-		Hit:   Histogram{bounds, []uint64{100, 0, 0, 100, 0}},
-		Miss:  Histogram{bounds, []uint64{0, 0, 98, 2, 0}},
+		Hit:   histogram.Histogram{Bounds: bounds, Counts: []uint64{100, 0, 0, 100, 0}},
+		Miss:  histogram.Histogram{Bounds: bounds, Counts: []uint64{0, 0, 98, 2, 0}},
 		Bytes: 9 << 20, Rows: 12_345,
 		Invalidations: 4000, Lag: 12 * time.Millisecond, Oldest: 59_940 * time.Millisecond, Up: 3, Fetchers: 4,
 	}

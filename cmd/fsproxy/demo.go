@@ -15,6 +15,7 @@ import (
 
 	"github.com/fsproxy/fsproxy/config"
 	"github.com/fsproxy/fsproxy/demo"
+	"github.com/fsproxy/fsproxy/histogram"
 	"github.com/fsproxy/fsproxy/invalidation"
 )
 
@@ -109,17 +110,16 @@ const (
 
 // demonstration is a demo that can be run.
 type demonstration struct {
-	options   demoOptions
-	screen    *demo.Screen
-	fleet     *demo.Fleet
-	stream    *demo.Stream
-	changes   *demo.Changes
-	keys      *demo.Keys
-	data      *demo.Data
-	features  int // that the fleet holds
-	sidecar   *sidecar
-	load      *demo.Load
-	latencies demo.Latencies
+	options  demoOptions
+	screen   *demo.Screen
+	fleet    *demo.Fleet
+	stream   *demo.Stream
+	changes  *demo.Changes
+	keys     *demo.Keys
+	data     *demo.Data
+	features int // that the fleet holds
+	sidecar  *sidecar
+	load     *demo.Load
 }
 
 // runDemo shows the demo until its time is over or ctx ends.
@@ -252,10 +252,6 @@ func (d *demonstration) address() string { return d.sidecar.listeners[0].Addr().
 // run serves, and shows how it goes. It ends in the opposite order of its
 // beginning, so that the load's last requests still find the proxy.
 func (d *demonstration) run(ctx context.Context) error {
-	var err error
-	if d.latencies, err = demo.NewLatencies(d.sidecar.proxy.Latency()); err != nil {
-		return err
-	}
 	failed := make(chan error, 3) // of proxy, changes and load
 	serving, stopServing := context.WithCancel(context.Background())
 	var served sync.WaitGroup
@@ -340,9 +336,7 @@ func (d *demonstration) watch(ctx context.Context, failed <-chan error) (begin d
 	}
 	ticker := time.NewTicker(d.screen.Interval())
 	defer ticker.Stop()
-	if begin, err = d.read(); err != nil {
-		return begin, err
-	}
+	begin = d.read()
 	before := begin
 	for {
 		select {
@@ -352,10 +346,7 @@ func (d *demonstration) watch(ctx context.Context, failed <-chan error) (begin d
 			return begin, err
 		case <-ticker.C:
 		}
-		now, err := d.read()
-		if err != nil {
-			return begin, err
-		}
+		now := d.read()
 		d.screen.Show(demo.Row(before, now))
 		before = now
 	}
@@ -363,11 +354,8 @@ func (d *demonstration) watch(ctx context.Context, failed <-chan error) (begin d
 
 // read takes the proxy's counts. What failed is counted by the load: it sees
 // what clients see.
-func (d *demonstration) read() (demo.Reading, error) {
-	histograms, err := d.latencies.Read()
-	if err != nil {
-		return demo.Reading{}, err
-	}
+func (d *demonstration) read() demo.Reading {
+	histograms := histogram.Read(d.sidecar.proxy.Latency())
 	r := demo.Reading{At: time.Now(), Hit: histograms["hit"], Miss: histograms["miss"].Plus(histograms["mixed"])}
 	counts := d.sidecar.proxy.Stats()
 	counts.Outcomes(func(command, outcome string, n uint64) {
@@ -388,16 +376,12 @@ func (d *demonstration) read() (demo.Reading, error) {
 		r.Invalidations += source.Counts[invalidation.WhatMarker] + source.Counts[invalidation.WhatUpdate] + source.Counts[invalidation.WhatEntity]
 	}
 	r.Up, r.Fetchers = d.fleet.Up()
-	return r, nil
+	return r
 }
 
 // summarize says how it went since begin.
 func (d *demonstration) summarize(begin demo.Reading) error {
-	end, err := d.read()
-	if err != nil {
-		return err
-	}
-	d.screen.Print(demo.Summary(begin, end))
+	d.screen.Print(demo.Summary(begin, d.read()))
 	if n, first := d.load.Errors(); n > 0 && !d.keys.Killed() {
 		return fmt.Errorf("%d HMGETs were answered with an error, the first with %q", n, first)
 	}

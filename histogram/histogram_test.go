@@ -1,4 +1,4 @@
-package demo
+package histogram
 
 import (
 	"testing"
@@ -38,18 +38,7 @@ func TestQuantilesAreInterpolatedWithinABucket(t *testing.T) {
 
 func TestHistogramsOfAnIntervalAreTheDifferenceOfTwoReads(t *testing.T) {
 	vec := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "x", Buckets: []float64{1, 2, 3}}, []string{"outcome"})
-	latencies, err := NewLatencies(vec)
-	if err != nil {
-		t.Fatal(err)
-	}
-	read := func() map[string]Histogram {
-		t.Helper()
-		h, err := latencies.Read()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return h
-	}
+	read := func() map[string]Histogram { return Read(vec) }
 	none := read() // no child exists yet
 	vec.WithLabelValues("hit").Observe(0.5)
 	vec.WithLabelValues("hit").Observe(9)
@@ -63,14 +52,14 @@ func TestHistogramsOfAnIntervalAreTheDifferenceOfTwoReads(t *testing.T) {
 		got  Histogram
 		want [4]uint64
 	}{
-		{"from nothing", before["hit"].minus(none["hit"]), [4]uint64{1, 0, 0, 1}},
-		{"in between", after["hit"].minus(before["hit"]), [4]uint64{0, 1, 1, 0}},
-		{"another outcome", after["miss"].minus(before["miss"]), [4]uint64{0, 0, 1, 0}},
+		{"from nothing", before["hit"].Minus(none["hit"]), [4]uint64{1, 0, 0, 1}},
+		{"in between", after["hit"].Minus(before["hit"]), [4]uint64{0, 1, 1, 0}},
+		{"another outcome", after["miss"].Minus(before["miss"]), [4]uint64{0, 0, 1, 0}},
 		{"both outcomes", after["hit"].Plus(after["miss"]), [4]uint64{1, 1, 2, 1}},
 		{"an outcome that is not there", after["miss"].Plus(after["none"]), [4]uint64{0, 0, 1, 0}},
 	} {
-		if len(c.got.counts) != 4 || [4]uint64(c.got.counts) != c.want {
-			t.Errorf("%s: %v, want %v", c.name, c.got.counts, c.want)
+		if len(c.got.Counts) != 4 || [4]uint64(c.got.Counts) != c.want {
+			t.Errorf("%s: %v, want %v", c.name, c.got.Counts, c.want)
 		}
 	}
 }
