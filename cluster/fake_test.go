@@ -71,6 +71,11 @@ func (f *fake) will(b behaviour) { f.behave.Store(&b) }
 func (f *fake) start() {
 	f.t.Helper()
 	ln, err := net.Listen("tcp", f.addr)
+	// A port that was let go may be lent to somebody's connection for a moment.
+	for patience := time.Now().Add(10 * time.Second); err != nil && time.Now().Before(patience); {
+		time.Sleep(50 * time.Millisecond)
+		ln, err = net.Listen("tcp", f.addr)
+	}
 	if err != nil {
 		f.t.Fatal(err)
 	}
