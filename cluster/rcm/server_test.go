@@ -40,6 +40,10 @@ func twoShards(t *testing.T) *cluster.Topology {
 	)
 }
 
+// rueidisRefresh is where a cluster client of rueidis sleeps before it refreshes
+// its slots, up to a second, whether or not it was closed meanwhile.
+var rueidisRefresh = goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1")
+
 // start serves config on a port of its own until the test ends.
 func start(t *testing.T, config Config) (s *Server, address string) {
 	t.Helper()
@@ -58,7 +62,7 @@ func start(t *testing.T, config Config) (s *Server, address string) {
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
-		goleak.VerifyNone(t, ignore)
+		goleak.VerifyNone(t, ignore, rueidisRefresh)
 	})
 	return s, ln.Addr().String()
 }
