@@ -35,9 +35,9 @@ const (
 	latencySpike = 8
 	// latencyNoise is by how many times the latencies of equals may differ.
 	latencyNoise = 1.5
-	// latencyForget is in what time without an answer an average loses half of
-	// its weight, so that one bad answer does not keep a fetcher from being asked
-	// where there are few fetches.
+	// latencyForget is in what time without an answer half of an average is
+	// forgotten, so that a few bad answers do not keep a fetcher from being asked
+	// for long, however bad they were.
 	latencyForget = 10 * time.Second
 	// farCost is how many times as much a fetcher of the own zone may cost and
 	// still be preferred to one of another zone: it lets half of a zone's
@@ -100,7 +100,7 @@ func (l *latency) known() time.Duration {
 // with the floor below it.
 func (l *latency) current(now int64) float64 {
 	idle := float64(max(now-l.at.Load(), 0))
-	return math.Float64frombits(l.mean.Load())/(1+idle/float64(latencyForget)) + float64(latencyFloor)
+	return math.Float64frombits(l.mean.Load())*math.Exp2(-idle/float64(latencyForget)) + float64(latencyFloor)
 }
 
 // slower is how many times the latency of other f's is, less what noise may make

@@ -313,7 +313,7 @@ func (c *conn) serve(nc net.Conn, readonly bool) error {
 	c.nc, c.out = nc, wire.NewOutput(nc, maxUnsent)
 	c.state, c.readonly, c.heard = connUp, readonly, time.Now()
 	if c.failed {
-		c.fetcher.since.Store(clock(c.heard)) // it comes back through slow start
+		c.fetcher.comesBack(c.heard)
 	}
 	waiting := c.waiting()
 	if !readonly && c.up.wantsReadonly() { // the kind was not known when it was greeted

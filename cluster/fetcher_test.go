@@ -70,6 +70,26 @@ func TestSlowNodeGetsASmallerShare(t *testing.T) {
 	}
 }
 
+// What a node took before its connections were lost says nothing of it when it is
+// there again.
+func TestNodeThatWasSlowAndLostIsUsedAgainWhenItIsBack(t *testing.T) {
+	inParallel(t)
+	fakes := []*fake{startFake(t), startFake(t)}
+	u := upstreamOf(t, func(c *Config) {
+		c.ConnectTimeout, c.FetchTimeout = 200*time.Millisecond, 20*time.Second
+	}, fakes...)
+	drive(t, u, 20, 1)
+	// Not so slow that it is set aside for it.
+	u.fetcherAt(fakes[1].addr).latency.set(time.Second, clock(time.Now()))
+	silent := behaviour(hang)
+	fakes[1].greet.Store(&silent)
+	fakes[1].cut()
+	until(t, "it is lost", func() bool { get(t, u, "x"); return stateOf(u, fakes[1].addr) == connDown })
+	fakes[1].greet.Store(nil)
+	reads := fakes[1].reads.Load()
+	until(t, "it is used again", func() bool { get(t, u, "k"); return fakes[1].reads.Load() > reads+5 })
+}
+
 // A node that is being tried again after a failure gets fetches when it has
 // shown that it lives, not before.
 func TestFailedNodeIsProbedWithoutFetches(t *testing.T) {

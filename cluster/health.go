@@ -108,17 +108,22 @@ func (u *Upstream) takeBack(f *fetcher, now time.Time) {
 	if f.aside.Load() == 0 {
 		return
 	}
+	f.failures.Store(0)
+	f.comesBack(now)
+	f.probing, f.why, f.unsaid = false, "", true
+	f.aside.Store(0)
+	u.asides.Add(-1)
+}
+
+// comesBack begins f's slow start. What it took while it was ill is no measure of
+// it now, but a hint: by that alone it would hardly be asked for minutes.
+func (f *fetcher) comesBack(now time.Time) {
 	if shards := f.shards.Load(); shards != nil && len(*shards) > 0 {
-		// What it took while it was ill is no measure of it now, but a hint.
 		if most := doubtful * (*shards)[0].typical(f); most > 0 && f.latency.known() > most {
 			f.latency.set(most, clock(now))
 		}
 	}
-	f.failures.Store(0)
 	f.since.Store(clock(now))
-	f.probing, f.why, f.unsaid = false, "", true
-	f.aside.Store(0)
-	u.asides.Add(-1)
 }
 
 // keepHealth probes the fetchers that are set aside, compares latencies, and
