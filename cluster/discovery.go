@@ -9,6 +9,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -70,12 +71,14 @@ type DiscoveryConfig struct {
 // Discovery asks the configured addresses for the topology. Between two
 // questions it holds neither connections nor goroutines.
 type Discovery struct {
-	config DiscoveryConfig
+	tuned atomic.Pointer[DiscoveryConfig]
 
 	// turn holds a token while a Discover runs: there is one at a time, and it
-	// alone touches pauses.
-	turn   chan struct{}
-	pauses map[string]*pause // by address
+	// alone touches what follows.
+	turn      chan struct{}
+	pauses    map[string]*pause // by address
+	fleet     bool              // some address told of more than one plain server
+	lastZones map[string]string // of the nodes of the last topology, as far as known
 
 	closed context.Context
 	close  context.CancelFunc
@@ -91,26 +94,33 @@ type pause struct {
 
 // NewDiscovery returns a Discovery; it does not connect.
 func NewDiscovery(config DiscoveryConfig) *Discovery {
-	if config.Kind == "" {
-		config.Kind = KindAuto
+	config.complete()
+	d := &Discovery{
+		turn:   make(chan struct{}, 1),
+		pauses: make(map[string]*pause),
 	}
-	if config.ConnectTimeout <= 0 {
-		config.ConnectTimeout = defaultConnectTimeout
+	d.tuned.Store(&config)
+	d.closed, d.close = context.WithCancel(context.Background())
+	return d
+}
+
+// complete puts defaults in place of what was left out.
+func (c *DiscoveryConfig) complete() {
+	if c.Kind == "" {
+		c.Kind = KindAuto
 	}
-	if config.DialFunc == nil {
-		config.DialFunc = func(ctx context.Context, address string) (net.Conn, error) {
+	if c.ConnectTimeout <= 0 {
+		c.ConnectTimeout = defaultConnectTimeout
+	}
+	if c.DialFunc == nil {
+		c.DialFunc = func(ctx context.Context, address string) (net.Conn, error) {
 			var dialer net.Dialer
 			return dialer.DialContext(ctx, "tcp", address)
 		}
 	}
-	d := &Discovery{
-		config: config,
-		turn:   make(chan struct{}, 1),
-		pauses: make(map[string]*pause),
-	}
-	d.closed, d.close = context.WithCancel(context.Background())
-	return d
 }
+
+func (d *Discovery) config() *DiscoveryConfig { return d.tuned.Load() }
 
 // Close ends a Discover that is under way and waits for it.
 func (d *Discovery) Close() {
@@ -120,7 +130,9 @@ func (d *Discovery) Close() {
 }
 
 // Discover asks the addresses in turn, from a random one on, and returns the
-// first topology it is told. The error tells the reason of each address. For
+// first topology it is told that leaves no slot uncovered, or else the one that
+// covers most. An address that says it is no cluster, where another told of a
+// fleet at any time, comes last. The error tells the reason of each address. For
 // KindStandalone the addresses are the topology, so it is returned even when
 // none of them answers, without a Version.
 func (d *Discovery) Discover(ctx context.Context) (*Topology, error) {
@@ -136,7 +148,7 @@ func (d *Discovery) Discover(ctx context.Context) (*Topology, error) {
 	if d.closed.Err() != nil {
 		return nil, ErrDiscoveryClosed
 	}
-	if err := d.config.check(); err != nil {
+	if err := d.config().check(); err != nil {
 		return nil, err
 	}
 	return d.askAll(ctx)
@@ -158,22 +170,33 @@ func (c *DiscoveryConfig) check() error {
 }
 
 func (d *Discovery) askAll(ctx context.Context) (*Topology, error) {
-	addresses := d.config.Addresses
+	addresses := d.config().Addresses
 	first := rand.IntN(len(addresses))
 	reasons := make(askErrors, 0, len(addresses))
+	var best *Topology
 	for i := range addresses {
 		address := addresses[(first+i)%len(addresses)]
 		t, err := d.ask(ctx, address)
-		if err == nil {
-			return t, nil
-		}
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("discovery: while asking %s: %w", address, context.Cause(ctx))
 		}
-		reasons = append(reasons, fmt.Errorf("%s: %w", address, err))
+		if err != nil {
+			reasons = append(reasons, fmt.Errorf("%s: %w", address, err))
+			continue
+		}
+		d.fleet = d.fleet || t.Kind != Standalone
+		if best == nil || t.worth(d.fleet) > best.worth(d.fleet) {
+			best = t
+		}
+		if best.worth(d.fleet) == Slots {
+			break
+		}
 	}
-	if d.config.Kind == KindStandalone {
-		return d.config.standalone("")
+	if best != nil {
+		return d.withLastZones(best), nil
+	}
+	if d.config().Kind == KindStandalone {
+		return d.config().standalone("")
 	}
 	return nil, fmt.Errorf("discovery: no address told the topology: %w", reasons)
 }
@@ -221,14 +244,14 @@ func (d *Discovery) ask(ctx context.Context, address string) (*Topology, error) 
 }
 
 func (d *Discovery) askNow(ctx context.Context, address string) (*Topology, error) {
-	timeout := d.config.ConnectTimeout + answerTimeout
+	timeout := d.config().ConnectTimeout + answerTimeout
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no answer within %s", timeout))
 	defer cancel()
 	s, err := d.open(ctx, address)
 	if err == nil {
 		defer s.close()
 		var t *Topology
-		if t, err = s.topology(ctx, &d.config); err == nil {
+		if t, err = s.topology(ctx, d.config()); err == nil {
 			return t, nil
 		}
 	}
@@ -252,9 +275,9 @@ func (d *Discovery) open(ctx context.Context, address string) (*session, error) 
 	s := &session{address: address, detach: func() bool { return true }}
 	client, err := rueidis.NewClient(rueidis.ClientOption{
 		InitAddress:       []string{address},
-		Username:          d.config.Username,
-		Password:          d.config.Password,
-		ClientName:        d.config.clientName(),
+		Username:          d.config().Username,
+		Password:          d.config().Password,
+		ClientName:        d.config().clientName(),
 		ClientSetInfo:     rueidis.DisableClientSetInfo,
 		ForceSingleClient: true,
 		PipelineMultiplex: -1,   // one connection
@@ -307,13 +330,14 @@ func (c *DiscoveryConfig) clientName() string {
 }
 
 func (d *Discovery) dial(ctx context.Context, address string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, d.config.ConnectTimeout)
+	ctx, cancel := context.WithTimeout(ctx, d.config().ConnectTimeout)
 	defer cancel()
-	conn, err := d.config.DialFunc(ctx, address)
-	if err != nil || d.config.TLS == nil {
+	config := d.config().TLS
+	conn, err := d.config().DialFunc(ctx, address)
+	if err != nil || config == nil {
 		return conn, err
 	}
-	config := d.config.TLS.Clone()
+	config = config.Clone()
 	if config.ServerName == "" {
 		config.ServerName, _, _ = net.SplitHostPort(address)
 	}
@@ -382,15 +406,6 @@ func (s *session) topology(ctx context.Context, c *DiscoveryConfig) (*Topology, 
 		t.zones = s.zones(ctx, c.TLS != nil)
 	}
 	return t, err
-}
-
-// zones asks for the zone of each node. A store that does not tell has none.
-func (s *session) zones(ctx context.Context, secure bool) map[string]string {
-	reply, err := s.do(ctx, []string{"CLUSTER", "SHARDS"})[0].ToAny()
-	if err != nil {
-		return nil
-	}
-	return parseZones(reply, s.address, secure)
 }
 
 // standalone is the topology of plain servers: the configured addresses are

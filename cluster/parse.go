@@ -204,8 +204,8 @@ func parseShardNode(entry any, asked string, secure bool) (address string, prima
 }
 
 // parseZones reads from the reply to CLUSTER SHARDS what its nodes say of their
-// "availability-zone". Where nothing is said, or not in that form, no zone is
-// known: that is no reason to do without the topology.
+// "availability-zone"; "": nothing. What is not in that form tells of nobody: that
+// is no reason to do without the topology.
 func parseZones(reply any, asked string, secure bool) map[string]string {
 	zones := make(map[string]string)
 	entries, _ := reply.([]any)
@@ -221,8 +221,7 @@ func parseZones(reply any, asked string, secure bool) map[string]string {
 				continue
 			}
 			zone, _ := node["availability-zone"].(string)
-			address, _, err := parseShardNode(n, asked, secure)
-			if err == nil && address != "" && zone != "" {
+			if address, _, err := parseShardNode(n, asked, secure); err == nil && address != "" {
 				zones[address] = zone
 			}
 		}

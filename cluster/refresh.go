@@ -33,8 +33,9 @@ func (u *Upstream) known(addr string) *fetcher {
 	if f, ok := u.fetchers[addr]; ok {
 		return f
 	}
-	f := &fetcher{addr: addr, seed: maphash.String(addrSeed, addr), maxInFlight: int64(u.cfg.MaxInFlight), slowStart: u.cfg.SlowStart}
-	for range max(u.cfg.Connections, 1) {
+	f := &fetcher{addr: addr, seed: maphash.String(addrSeed, addr)}
+	f.bound(u.cfg())
+	for range max(u.cfg().Connections, 1) {
 		c := &conn{up: u, fetcher: f}
 		c.settle()
 		f.conns = append(f.conns, c)
@@ -72,6 +73,10 @@ const (
 	// refreshJitter is by how much a refresh that was asked for is put off at
 	// most: all pods see the same failure in the same moment.
 	refreshJitter = 200 * time.Millisecond
+	// doubtLooks is how often the topology is looked at while a poorer one is in
+	// doubt: behind one address there may be several RCMs, of which a connection
+	// finds the one that knows the fleet by chance.
+	doubtLooks = 10
 	// firstRetry and lastRetry bound the pause after a failed discovery while
 	// no topology is known.
 	firstRetry = 100 * time.Millisecond
@@ -85,7 +90,7 @@ func (u *Upstream) keepTopology() {
 	changed := u.refreshOnce()
 	close(u.looked)
 	for woken := false; ; changed = u.refreshOnce() {
-		interval := u.cfg.RefreshInterval
+		interval := u.interval()
 		distance = min(2*distance, interval)
 		if changed || !woken {
 			distance = min(minRefresh, interval)
@@ -101,6 +106,15 @@ func (u *Upstream) keepTopology() {
 			return
 		}
 	}
+}
+
+// interval is how long it is until the topology is looked at again.
+func (u *Upstream) interval() time.Duration {
+	cfg := u.cfg()
+	if len(u.doubts) == 0 {
+		return cfg.RefreshInterval
+	}
+	return min(cfg.RefreshInterval, max(cfg.TopologyPatience/doubtLooks, minRefresh))
 }
 
 // sleep waits, at least for distance if woken. Not ok: the end.
@@ -130,19 +144,25 @@ func (u *Upstream) refreshOnce() (changed bool) {
 	if u.ctx.Err() != nil {
 		return false
 	}
+	return u.learn(topology, err, time.Now())
+}
+
+// learn takes in a reading of the topology, or why there is none.
+func (u *Upstream) learn(topology *Topology, err error, now time.Time) (changed bool) {
 	u.mu.Lock()
 	before := u.discoveryErr
 	u.discoveryErr = err
 	u.mu.Unlock()
 	if err != nil {
 		u.RefreshErrors.Add(1)
+		u.doubts = nil // what comes after it may be a store that has just started
 		if before == nil {
 			u.log.Warn("the store's topology cannot be read; retrying", "error", err)
 		}
 		return false
 	}
 	old := u.view.Load()
-	if old != nil && !u.believe(old.topology, topology, time.Now()) {
+	if old != nil && !u.believe(old.topology, topology, now) {
 		return false
 	}
 	u.Refreshes.Add(1)
@@ -150,44 +170,37 @@ func (u *Upstream) refreshOnce() (changed bool) {
 		u.log.Info("found the store", "kind", topology.Kind.String(),
 			"shards", len(topology.Shards), "fetchers", len(topology.Nodes()), "version", topology.Version)
 	}
-	u.install(topology, time.Now())
+	u.install(topology, now)
 	return old == nil || !old.topology.Equal(topology)
 }
 
 // believe tells whether a topology may take the place of the one in use. A poorer
-// one has to persist first: an RCM that has just started may not know the whole
-// fleet yet, and one in trouble may answer as if it were a plain server.
+// one has to persist first, as the best that is read: an RCM that has just started
+// may not know the whole fleet yet, and one in trouble may answer as if it were a
+// plain server.
 func (u *Upstream) believe(old, topology *Topology, now time.Time) bool {
-	poorer := poorerThan(old, topology)
-	if poorer == "" {
-		u.poorSince = time.Time{}
+	fleet := old.Kind != Standalone
+	worth, before := topology.worth(fleet), old.worth(fleet)
+	if worth >= before {
+		u.doubts = nil
 		return true
 	}
-	if u.poorSince.IsZero() {
-		u.poorSince = now
-		u.log.Warn("a topology that "+poorer+" is not believed yet; the last one stays in use",
-			"covered", topology.Covered(), "before", old.Covered(), "believed_after", u.cfg.TopologyPatience)
+	poorer := "covers fewer slots"
+	if worth == 0 {
+		poorer = "is one server's where a fleet was"
 	}
-	if now.Sub(u.poorSince) < u.cfg.TopologyPatience {
+	patience := u.cfg().TopologyPatience
+	if len(u.doubts) == 0 {
+		u.log.Warn("a topology that "+poorer+" is not believed yet; the last one stays in use",
+			"covered", topology.Covered(), "before", old.Covered(), "believed_after", patience)
+	}
+	if !u.doubts.persisted(worth, patience, now) {
 		u.Refused.Add(1)
 		return false
 	}
 	u.log.Warn("a topology that "+poorer+" has persisted, and is in use now", "covered", topology.Covered(), "before", old.Covered())
-	u.poorSince = time.Time{}
+	u.doubts = nil
 	return true
-}
-
-// poorerThan says what makes a topology poorer than the one in use; "": nothing
-// does. Whoever answers that it is no cluster would be asked for all features
-// itself, and would know none if it is an RCM.
-func poorerThan(old, topology *Topology) string {
-	switch {
-	case topology.Covered() < old.Covered():
-		return "covers fewer slots"
-	case topology.Kind == Standalone && old.Kind != Standalone:
-		return "is one server's where a fleet was"
-	}
-	return ""
 }
 
 // install makes topology the one in use, and lets go of the fetchers that it
@@ -206,13 +219,12 @@ func (u *Upstream) install(topology *Topology, now time.Time) {
 			f, known := u.fetchers[addr]
 			if !known {
 				f = u.known(addr)
-				f.zone = topology.Zone(addr)
 				fresh[f] = old != nil
 			}
 			s.nodes = append(s.nodes, f)
 			member[f] = append(member[f], s)
 		}
-		s.near = nearest(s.nodes, topology, u.cfg.Zone)
+		s.near = nearest(s.nodes, topology, u.cfg().Zone)
 		v.shards[i] = s
 	}
 	u.mu.Unlock()

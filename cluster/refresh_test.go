@@ -2,105 +2,11 @@ package cluster
 
 import (
 	"fmt"
-	"log/slog"
-	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 )
-
-// covering is a topology that leaves some slots uncovered.
-func covering(t testing.TB, last uint16) *Topology {
-	t.Helper()
-	topology, err := NewTopology(RCM, "", []Assignment{{Slots: []SlotRange{{0, last}}, Nodes: []string{"10.0.0.1:6379"}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return topology
-}
-
-// H26: a topology that covers fewer slots than the one in use is believed when it has
-// persisted, not before; one that covers as many is, at once.
-func TestPoorerTopologyHasToPersist(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		log := new(lines)
-		u := &Upstream{cfg: Config{TopologyPatience: time.Minute}, log: slog.New(slog.NewTextHandler(log, nil))}
-		whole, half := covering(t, Slots-1), covering(t, Slots/2)
-		for range 3 {
-			for range 4 { // 45 s of it, and then the whole again
-				if u.believe(whole, half, time.Now()) {
-					t.Fatal("half a topology was believed at once")
-				}
-				time.Sleep(15 * time.Second)
-			}
-			if !u.believe(whole, whole, time.Now()) {
-				t.Fatal("a whole topology was not believed")
-			}
-		}
-		if n := log.count("not believed yet"); n != 3 {
-			t.Errorf("logged %d times, want once each", n)
-		}
-		began := time.Now()
-		for !u.believe(whole, half, time.Now()) {
-			time.Sleep(15 * time.Second)
-		}
-		if took := time.Since(began); took != time.Minute {
-			t.Errorf("believed after %s", took)
-		}
-		if !u.believe(half, half, time.Now()) || !u.believe(half, whole, time.Now()) {
-			t.Error("what is no poorer was not believed")
-		}
-		if n := u.Refused.Load(); n != 3*4+4 {
-			t.Errorf("%d refusals are counted", n)
-		}
-	})
-}
-
-// An RCM that answers as a plain server would is not asked for features in place
-// of the fleet.
-func TestPlainServerDoesNotReplaceAFleetAtOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		u := &Upstream{cfg: Config{TopologyPatience: time.Minute}, log: slog.New(slog.DiscardHandler)}
-		plain, err := NewTopology(Standalone, "", []Assignment{{Slots: []SlotRange{AllSlots}, Nodes: []string{"10.0.0.2:6379"}}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if u.believe(covering(t, Slots-1), plain, time.Now()) {
-			t.Error("it was believed at once")
-		}
-		time.Sleep(time.Minute)
-		if !u.believe(covering(t, Slots-1), plain, time.Now()) {
-			t.Error("it was not believed when it had persisted")
-		}
-		if !u.believe(plain, covering(t, Slots-1), time.Now()) || !u.believe(plain, plain, time.Now()) {
-			t.Error("a plain server was not given up, or kept")
-		}
-	})
-}
-
-// A poorer topology that comes by the wire: fetches of all slots go on.
-func TestPoorerTopologyLeavesAllSlotsServed(t *testing.T) {
-	inParallel(t)
-	rcm, one, other := startFake(t), startFake(t), startFake(t)
-	slots := slotsOf([]*fake{one}, []*fake{other})
-	rcm.slots.Store(&slots)
-	u := lookingFor(t, func(c *Config) { c.Discovery.Kind = KindRCM; c.TopologyPatience = time.Hour }, rcm)
-	found(t, u)
-	host, port, _ := net.SplitHostPort(one.addr)
-	half := fmt.Sprintf("*1\r\n*3\r\n:0\r\n:8191\r\n*3\r\n%s:%s\r\n$2\r\nid\r\n", bulk(host), port)
-	rcm.slots.Store(&half)
-	until(t, "the poorer one is read", func() bool { u.Refresh(); return u.Refused.Load() > 0 })
-	drive(t, u, 40, 2)
-	empty := "*0\r\n"
-	rcm.slots.Store(&empty)
-	failed := u.RefreshErrors.Load()
-	until(t, "the empty one is read", func() bool { u.Refresh(); return u.RefreshErrors.Load() > failed })
-	drive(t, u, 40, 2)
-	if topology, _ := u.Topology(); topology.Covered() != Slots {
-		t.Errorf("%d slots are covered", topology.Covered())
-	}
-}
 
 // What is known of fetchers and shards stays through a change of the topology; a
 // fetcher that appears starts slowly, with what is typical of the others.
@@ -164,38 +70,6 @@ func TestStickKeepsKeysWithOneFetcher(t *testing.T) {
 	}
 	if len(all) != len(fakes) {
 		t.Errorf("%d of %d fetchers are asked", len(all), len(fakes))
-	}
-}
-
-// Zones come from CLUSTER SHARDS, which is asked only for them.
-func TestZonesAreReadFromTheStore(t *testing.T) {
-	noLeaks(t)
-	node := func(port int, zone string) []any {
-		return []any{"id", fmt.Sprint("n", port), "port", int64(port), "ip", "10.0.0.1", "endpoint", "10.0.0.1", "role", "replica", "health", "online", "availability-zone", zone}
-	}
-	reply := []any{
-		[]any{"slots", []any{int64(0), int64(Slots - 1)}, "nodes", []any{node(1, "a"), node(2, "b"), node(3, "")}},
-		"nonsense",
-	}
-	zones := parseZones(reply, "10.0.0.9:1", false)
-	if len(zones) != 2 || zones["10.0.0.1:1"] != "a" || zones["10.0.0.1:2"] != "b" {
-		t.Errorf("got %v", zones)
-	}
-	for _, nothing := range []any{nil, "text", []any{}, []any{[]any{"nodes"}}} {
-		if zones := parseZones(nothing, "10.0.0.9:1", false); len(zones) != 0 {
-			t.Errorf("%v has zones %v", nothing, zones)
-		}
-	}
-	topology, err := NewTopology(RCM, "", []Assignment{{Slots: []SlotRange{AllSlots}, Nodes: []string{"10.0.0.1:2", "10.0.0.1:1", "10.0.0.1:3"}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	topology.zones = zones
-	for zone, near := range map[string]int{"a": 1, "b": 1, "": 3, "elsewhere": 3} {
-		nodes := []*fetcher{{addr: "10.0.0.1:2"}, {addr: "10.0.0.1:1"}, {addr: "10.0.0.1:3"}}
-		if got := nearest(nodes, topology, zone); got != near || near == 1 && topology.Zone(nodes[0].addr) != zone {
-			t.Errorf("zone %q: %d near, the first is %s", zone, got, nodes[0].addr)
-		}
 	}
 }
 
@@ -274,7 +148,8 @@ func BenchmarkRefresh(b *testing.B) {
 		}
 	})
 	install := func(b *testing.B, topologies ...*Topology) {
-		u := &Upstream{ctx: b.Context(), fetchers: make(map[string]*fetcher), cfg: Config{Connections: 2, MaxInFlight: 1, SlowStart: time.Second}}
+		u := &Upstream{ctx: b.Context(), fetchers: make(map[string]*fetcher)}
+		u.tuned.Store(&Config{Connections: 2, MaxInFlight: 1, SlowStart: time.Second})
 		u.install(topologies[0], time.Now())
 		for i := 0; b.Loop(); i++ {
 			u.install(topologies[i%len(topologies)], time.Now())
@@ -283,4 +158,129 @@ func BenchmarkRefresh(b *testing.B) {
 	same, other := parse(0), parse(nodes/10)
 	b.Run("install/same", func(b *testing.B) { install(b, same) })
 	b.Run("install/a tenth is new", func(b *testing.B) { install(b, same, other) })
+}
+
+// Nodes that leave are closed: at once when idle, after their last answer when
+// not, and also when they were being dialled just then.
+func TestNodesThatLeaveAreClosed(t *testing.T) {
+	inParallel(t)
+	stays, idle, busy, dialling := startFake(t), startFake(t), startFake(t), startFake(t)
+	slots := slotsOf([]*fake{stays, idle, busy, dialling})
+	stays.slots.Store(&slots)
+	u := lookingFor(t, nil, stays)
+	found(t, u)
+	release := make(chan struct{})
+	slow := behaviour(func(p *peer, args [][]byte) bool {
+		select {
+		case <-release:
+			return p.say("+OK\r\n")
+		case <-p.ended:
+			return false
+		}
+	})
+	dialling.greet.Store(&slow)
+	busy.will(func(p *peer, args [][]byte) bool {
+		select {
+		case <-release:
+			return echo(p, args)
+		case <-p.ended:
+			return false
+		}
+	})
+	var askers []*asker
+	for i := 0; idle.reads.Load() == 0 || busy.reads.Load() == 0 || dialling.connections() == 0; i++ {
+		a := ask(fmt.Sprint("k", i))
+		askers = append(askers, a)
+		send(u, a)
+		time.Sleep(time.Millisecond)
+	}
+	only := slotsOf([]*fake{stays})
+	stays.slots.Store(&only)
+	u.Refresh()
+	until(t, "the new topology is in use", func() bool { topology, _ := u.Topology(); return len(topology.Nodes()) == 1 })
+	until(t, "the idle one is closed", func() bool { return idle.connections() == 0 })
+	close(release)
+	for _, a := range askers {
+		a.mustAnswer(t)
+	}
+	until(t, "all are closed", func() bool { return busy.connections() == 0 && dialling.connections() == 0 })
+	u.Fetchers(func(addr string, _ int64, _ *FetcherStats) {
+		if addr != stays.addr {
+			t.Errorf("%s is still known", addr)
+		}
+	})
+	drive(t, u, 20, 2)
+}
+
+func TestFailedRefreshKeepsTheLastTopology(t *testing.T) {
+	inParallel(t)
+	rcm, fetcher := startFake(t), startFake(t)
+	slots := slotsOf([]*fake{fetcher})
+	rcm.slots.Store(&slots)
+	u := lookingFor(t, func(c *Config) { c.Discovery.Kind = KindRCM }, rcm)
+	found(t, u)
+	rcm.stop()
+	u.Refresh()
+	until(t, "the refresh failed", func() bool { return u.RefreshErrors.Load() > 0 })
+	drive(t, u, 20, 2)
+	if topology, age := u.Topology(); topology == nil || age <= 0 {
+		t.Error("the last topology is gone")
+	}
+	broken := "*1\r\n*3\r\n:0\r\n:99999\r\n*2\r\n$1\r\na\r\n:1\r\n"
+	rcm.slots.Store(&broken)
+	rcm.start()
+	failed := u.RefreshErrors.Load()
+	until(t, "nonsense is refused", func() bool { u.Refresh(); return u.RefreshErrors.Load() > failed })
+	drive(t, u, 20, 2)
+}
+
+// A fetcher that stays dead must not have the topology asked for all the time.
+func TestDeadFetcherCostsFewRefreshes(t *testing.T) {
+	inParallel(t)
+	rcm, alive, dead := startFake(t), startFake(t), startFake(t)
+	slots := slotsOf([]*fake{alive, dead})
+	rcm.slots.Store(&slots)
+	u := lookingFor(t, func(c *Config) { c.Discovery.Kind = KindRCM }, rcm)
+	found(t, u)
+	dead.stop()
+	constantLoad(t, u, 5*time.Second)
+	// One at the start, then 1, 2 and 4 s apart at the least.
+	if n := u.Refreshes.Load(); n < 2 || n > 4 {
+		t.Errorf("%d refreshes in 5 s", n)
+	}
+}
+
+// The pauses between refreshes, on a clock of their own.
+func TestRefreshesKeepTheirDistance(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := &Upstream{ctx: t.Context(), refresh: make(chan struct{}, 1)}
+		// Nobody asks: the whole wait passes.
+		began := time.Now()
+		if woken, ok := u.sleep(30*time.Second, minRefresh, u.refresh); woken || !ok || time.Since(began) != 30*time.Second {
+			t.Fatalf("slept %s", time.Since(began))
+		}
+		// Asked at once: the pause is kept all the same, with jitter.
+		lengths := make(map[time.Duration]bool)
+		for range 100 {
+			u.askRefresh()
+			u.askRefresh()
+			began = time.Now()
+			woken, ok := u.sleep(30*time.Second, minRefresh, u.refresh)
+			slept := time.Since(began)
+			if !woken || !ok || slept < minRefresh || slept > minRefresh+refreshJitter {
+				t.Fatalf("slept %s", slept)
+			}
+			lengths[slept] = true
+		}
+		if len(lengths) < 50 {
+			t.Errorf("%d different lengths of 100: pods would ask all at once", len(lengths))
+		}
+		// Asked late: soon, but not all pods in the same moment.
+		began = time.Now()
+		time.AfterFunc(10*time.Second, u.askRefresh)
+		u.sleep(30*time.Second, minRefresh, u.refresh)
+		if slept := time.Since(began); slept < 10*time.Second || slept > 10*time.Second+refreshJitter {
+			t.Fatalf("slept %s", slept)
+		}
+	})
 }

@@ -49,7 +49,7 @@ func Integer(frame []byte) (int64, bool) {
 	if len(frame) < len(":0\r\n") || frame[0] != ':' {
 		return 0, false
 	}
-	return parseInt(frame[1 : len(frame)-2])
+	return ParseInt(frame[1 : len(frame)-2])
 }
 
 // Text reads frame, a complete reply, as a bulk or verbatim string, without the

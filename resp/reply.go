@@ -209,7 +209,7 @@ func (f *Framer) aggregate(kind byte, line []byte, start int) error {
 // length reads the length of an element of type kind, -1 for a null: version 2
 // has a null string and a null array, and no other type has one.
 func (f *Framer) length(kind byte, line []byte) (int, bool) {
-	n, ok := parseInt(line)
+	n, ok := ParseInt(line)
 	if n == -1 && kind != '$' && kind != '*' {
 		return 0, false
 	}
@@ -283,7 +283,7 @@ func lengthLine(b []byte) (n, next int) {
 	if i < 1 || line[i-1] != '\r' {
 		return 0, 0
 	}
-	v, ok := parseInt(line[:i-1])
+	v, ok := ParseInt(line[:i-1])
 	if !ok || v < -1 || v > math.MaxInt32 {
 		return 0, 0
 	}

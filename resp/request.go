@@ -104,7 +104,7 @@ func (p *Parser) multibulk(buf []byte) (int, error) {
 		if next == 0 || err != nil {
 			return 0, err
 		}
-		n, ok := parseInt(line)
+		n, ok := ParseInt(line)
 		if !ok || n > math.MaxInt32 || n > int64(p.limits.Arguments) {
 			return 0, errMultibulkLength
 		}
@@ -169,7 +169,7 @@ func (p *Parser) argument(buf []byte) (done bool, err error) {
 		if next == 0 || err != nil {
 			return false, err
 		}
-		n, ok := parseInt(line)
+		n, ok := ParseInt(line)
 		if !ok || n < 0 || n > int64(p.limits.BulkBytes) {
 			return false, errBulkLength
 		}
@@ -270,9 +270,9 @@ func shortLength(b []byte) (n, header int) {
 	return 10*n + ones, 5
 }
 
-// parseInt reads a decimal integer exactly as Redis' string2ll does: no plus
+// ParseInt reads a decimal integer exactly as Redis' string2ll does: no plus
 // sign, no leading zeros, no space, nothing that overflows.
-func parseInt(b []byte) (int64, bool) {
+func ParseInt(b []byte) (int64, bool) {
 	if len(b) == 1 && b[0] == '0' {
 		return 0, true
 	}

@@ -325,7 +325,7 @@ func TestNumbersAreReadOnlyInTheirShortestForm(t *testing.T) {
 	for _, s := range numbers {
 		want, err := strconv.ParseInt(s, 10, 64)
 		wantOK := err == nil && strconv.FormatInt(want, 10) == s
-		got, ok := parseInt([]byte(s))
+		got, ok := ParseInt([]byte(s))
 		if ok != wantOK || (ok && got != want) {
 			t.Errorf("%q: %d, %v; want %d, %v", s, got, ok, want, wantOK)
 		}

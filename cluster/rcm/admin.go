@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -19,6 +18,7 @@ import (
 
 	"github.com/fsproxy/fsproxy/cluster"
 	"github.com/fsproxy/fsproxy/cluster/rcm/fleet"
+	"github.com/fsproxy/fsproxy/metrictable"
 )
 
 const (
@@ -39,7 +39,7 @@ type Admin struct {
 func NewAdmin(server *Server, status func() fleet.Status, log *slog.Logger) *Admin {
 	a := &Admin{server: server, status: status}
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(newCollector(server, status), collectors.NewGoCollector(),
+	registry.MustRegister(metrictable.NewCollector(metrics, a.read), collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
@@ -95,21 +95,15 @@ type reading struct {
 }
 
 // metric is one row of the table.
-type metric struct {
-	name   string
-	kind   prometheus.ValueType
-	labels []string
-	help   string
-	read   func(r *reading, emit func(value float64, labels ...string))
-}
+type metric metrictable.Row[*reading]
 
 func one(value func(*reading) float64) func(*reading, func(float64, ...string)) {
 	return func(r *reading, emit func(float64, ...string)) { emit(value(r)) }
 }
 
 const (
-	counter = prometheus.CounterValue
-	gauge   = prometheus.GaugeValue
+	counter = metrictable.Counter
+	gauge   = metrictable.Gauge
 )
 
 var metrics = []metric{
@@ -138,6 +132,7 @@ var metrics = []metric{
 	{"fsproxy_rcm_connections", gauge, nil, "Client connections open now.", one(func(r *reading) float64 { return float64(r.server.clients.Load()) })},
 	{"fsproxy_rcm_connections_refused_total", counter, nil, "Client connections refused because there were too many.", one(func(r *reading) float64 { return float64(r.server.refused.Load()) })},
 	{"fsproxy_rcm_auth_failures_total", counter, nil, "Attempts of clients to authenticate that were refused.", one(func(r *reading) float64 { return float64(r.server.logins.Load()) })},
+	{"fsproxy_rcm_tls_failures_total", counter, nil, "TLS handshakes of clients that failed.", one(func(r *reading) float64 { return float64(r.server.handshakes.Load()) })},
 	{"fsproxy_rcm_requests_total", counter, []string{"command"}, "Requests by command; data: commands on keys, which are sent to a fetcher (MOVED).", func(r *reading, emit func(float64, ...string)) {
 		for _, name := range slices.Sorted(maps.Keys(r.server.requests)) {
 			emit(float64(r.server.requests[name].Load()), name)
@@ -165,51 +160,14 @@ func readFetchers(r *reading, emit func(float64, ...string)) {
 	}
 }
 
-// collector reads the table's metrics when scraped.
-type collector struct {
-	server *Server
-	status func() fleet.Status
-	descs  []*prometheus.Desc
-}
-
-func newCollector(server *Server, status func() fleet.Status) *collector {
-	c := &collector{server: server, status: status}
-	for _, m := range metrics {
-		c.descs = append(c.descs, prometheus.NewDesc(m.name, m.help, m.labels, nil))
-	}
-	return c
-}
-
-// Describe implements prometheus.Collector.
-func (c *collector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range c.descs {
-		out <- d
-	}
-}
-
-// Collect implements prometheus.Collector.
-func (c *collector) Collect(out chan<- prometheus.Metric) {
-	r := &reading{server: c.server, views: c.server.views.Load(), source: c.status()}
+// read reads what the metrics are read from.
+func (a *Admin) read() *reading {
+	r := &reading{server: a.server, views: a.server.views.Load(), source: a.status()}
 	if r.topology = r.views.topology; r.topology == nil {
 		r.topology = new(cluster.Topology)
 	}
-	for i, m := range metrics {
-		m.read(r, func(value float64, labels ...string) {
-			out <- prometheus.MustNewConstMetric(c.descs[i], m.kind, value, labels...)
-		})
-	}
+	return r
 }
 
 // MarkdownTable documents the metrics.
-func MarkdownTable() string {
-	var b strings.Builder
-	b.WriteString("| metric | type | labels | meaning |\n| --- | --- | --- | --- |\n")
-	for _, m := range metrics {
-		kind := "gauge"
-		if m.kind == counter {
-			kind = "counter"
-		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", m.name, kind, strings.Join(m.labels, ", "), m.help)
-	}
-	return b.String()
-}
+func MarkdownTable() string { return metrictable.Markdown(metrics) }

@@ -83,8 +83,8 @@ func TestTheAdminAddressTellsOfTheFleetAndItsSource(t *testing.T) {
 func TestEveryMetricIsNamedAndExplained(t *testing.T) {
 	form := regexp.MustCompile(`^fsproxy_rcm_[a-z_]+$`)
 	for _, m := range metrics {
-		if !form.MatchString(m.name) || !strings.HasSuffix(m.help, ".") || (m.kind == counter) != strings.HasSuffix(m.name, "_total") {
-			t.Errorf("%s: %s", m.name, m.help)
+		if !form.MatchString(m.Name) || !strings.HasSuffix(m.Help, ".") || (m.Kind == counter) != strings.HasSuffix(m.Name, "_total") {
+			t.Errorf("%s: %s", m.Name, m.Help)
 		}
 	}
 }

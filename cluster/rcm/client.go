@@ -2,6 +2,7 @@ package rcm
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -184,6 +185,16 @@ func (c *client) finish() {
 	if err != nil && !errors.Is(err, io.EOF) {
 		c.server.config.Logger.Debug("a client was closed while it was sending", "client", c.conn.RemoteAddr(), "error", err)
 	}
+}
+
+// close ends the connection. TLS would write a farewell first, and wait seconds
+// for someone who does not read: those get none.
+func (c *client) close() {
+	if secured, ok := c.conn.(*tls.Conn); ok && c.err != nil {
+		_ = secured.NetConn().Close()
+		return
+	}
+	_ = c.conn.Close()
 }
 
 // setDeadline lets a direction take no longer than d from now; 0 is for ever.

@@ -2,6 +2,7 @@ package rcm
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"reflect"
@@ -33,12 +34,26 @@ func startFleet(t *testing.T) *miniFleet { return startFleetOf(t, 2, 0) }
 // startFleetOf starts so many nodes a shard, of which clients are told a subset.
 func startFleetOf(t *testing.T, nodes, subset int) *miniFleet {
 	t.Helper()
+	return startFleetUnder(t, nodes, subset, nil)
+}
+
+// startFleetUnder is startFleetOf under TLS, RCM and nodes alike; nil: without.
+func startFleetUnder(t *testing.T, nodes, subset int, secured *tls.Config) *miniFleet {
+	t.Helper()
 	f := &miniFleet{members: make(map[string]*miniredis.Miniredis)}
 	var shards []cluster.Assignment
 	for _, r := range []cluster.SlotRange{{First: 0, Last: 8191}, {First: 8192, Last: 16383}} {
 		a := cluster.Assignment{Slots: []cluster.SlotRange{r}}
 		for range nodes {
-			m := miniredis.RunT(t)
+			m := miniredis.NewMiniRedis()
+			begin := m.Start
+			if secured != nil {
+				begin = func() error { return m.StartTLS(secured) }
+			}
+			if err := begin(); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(m.Close)
 			// A plain server is part of no cluster.
 			m.Server().SetPreHook(func(c *server.Peer, name string, _ ...string) bool {
 				switch name {
@@ -62,7 +77,7 @@ func startFleetOf(t *testing.T, nodes, subset int) *miniFleet {
 			f.members[address].HSet(entity, "f", "value of "+entity)
 		}
 	}
-	_, f.rcm = start(t, Config{Topology: f.topology, Subset: subset})
+	_, f.rcm = startSecured(t, Config{Topology: f.topology, Subset: subset}, secured)
 	return f
 }
 

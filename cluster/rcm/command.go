@@ -51,14 +51,14 @@ func init() {
 			"get": {arity: -3, answer: (*client).configGet},
 		}},
 		"client": {arity: -2, sub: map[string]*command{
-			"setinfo":  {arity: 4, answer: (*client).ok},
+			"setinfo":  {arity: 4, answer: (*client).setInfo},
 			"setname":  {arity: 3, answer: (*client).setName},
 			"getname":  {arity: 2, answer: (*client).getName},
 			"id":       {arity: 2, answer: (*client).tellID},
 			"info":     {arity: 2, answer: (*client).tellOfItself},
-			"tracking": {arity: -3, answer: (*client).ok}, // no key is ever read here, so there is nothing to tell
-			"no-evict": {arity: 3, answer: (*client).ok},
-			"no-touch": {arity: 3, answer: (*client).ok},
+			"tracking": {arity: -3, answer: (*client).onOff},
+			"no-evict": {arity: 3, answer: (*client).onOff},
+			"no-touch": {arity: 3, answer: (*client).onOff},
 		}},
 		"cluster": {arity: -2, sub: map[string]*command{
 			"slots":           {arity: 2, answer: (*client).clusterSlots},
@@ -68,7 +68,7 @@ func init() {
 			"myid":            {arity: 2, answer: (*client).clusterMyID},
 			"keyslot":         {arity: 3, answer: (*client).clusterKeySlot},
 			"countkeysinslot": {arity: 3, answer: (*client).clusterCountKeysInSlot},
-			"getkeysinslot":   {arity: 4, answer: (*client).none},
+			"getkeysinslot":   {arity: 4, answer: (*client).clusterGetKeysInSlot},
 			"myshardid":       {arity: 2, answer: (*client).clusterMyID}, // the RCM is a shard without slots
 			"replicas":        {arity: 3, answer: (*client).clusterReplicas},
 			"slaves":          {arity: 3, answer: (*client).clusterReplicas},
@@ -80,6 +80,9 @@ func init() {
 			"info":  {arity: -2, answer: (*client).commandInfo},
 		}},
 	} {
+		if c.sub != nil {
+			c.sub["help"] = &command{arity: 2, answer: (*client).help}
+		}
 		commands[name] = c
 	}
 	addDataCommands()
@@ -123,10 +126,7 @@ func (c *client) answer(args [][]byte) {
 		c.error(unknownCommand(args))
 		return
 	}
-	if !c.authenticated && !cmd.open {
-		c.error("NOAUTH Authentication required.")
-		return
-	}
+	open := cmd.open
 	if cmd.sub != nil && len(args) > 1 {
 		sub, ok := cmd.sub[strings.ToLower(string(args[1]))]
 		if !ok {
@@ -139,6 +139,8 @@ func (c *client) answer(args [][]byte) {
 	switch {
 	case cmd.arity > 0 && len(args) != cmd.arity, len(args) < -cmd.arity:
 		c.error("ERR wrong number of arguments for '" + name + "' command")
+	case !c.authenticated && !open:
+		c.error("NOAUTH Authentication required.")
 	case cmd.answer == nil:
 		c.server.request(requestOfData)
 		c.redirect(cmd, args)
@@ -241,9 +243,9 @@ func (c *client) clusterKeySlot(args [][]byte) {
 }
 
 func (c *client) clusterCountKeysInSlot(args [][]byte) {
-	slot, err := strconv.ParseInt(string(args[2]), 10, 64)
+	slot, ok := resp.ParseInt(args[2])
 	switch {
-	case err != nil:
+	case !ok:
 		c.error(errNotInteger)
 	case slot < 0 || slot >= cluster.Slots:
 		c.error("ERR Invalid slot")
@@ -252,12 +254,31 @@ func (c *client) clusterCountKeysInSlot(args [][]byte) {
 	}
 }
 
+func (c *client) clusterGetKeysInSlot(args [][]byte) {
+	slot, ok1 := resp.ParseInt(args[2])
+	count, ok2 := resp.ParseInt(args[3])
+	switch {
+	case !ok1 || !ok2:
+		c.error(errNotInteger)
+	case slot < 0 || slot >= cluster.Slots || count < 0:
+		c.error("ERR Invalid slot or number of keys")
+	default:
+		c.none(args)
+	}
+}
+
 // clusterReplicas lists those that the client's view has behind the first of a
-// shard.
+// shard; behind the RCM itself there is none.
 func (c *client) clusterReplicas(args [][]byte) {
 	w, id := c.view(), string(args[2])
+	if id == c.self().id {
+		c.none(args)
+		return
+	}
+	replica := false
 	for i, s := range w.shards {
 		if s.nodes[0].id != id {
+			replica = replica || slices.ContainsFunc(s.nodes[1:], func(n *node) bool { return n.id == id })
 			continue
 		}
 		c.out = redcon.AppendArray(c.out, len(s.nodes)-1)
@@ -267,7 +288,27 @@ func (c *client) clusterReplicas(args [][]byte) {
 		}
 		return
 	}
+	if replica {
+		c.error("ERR The specified node is not a master")
+		return
+	}
 	c.error("ERR Unknown node " + clip(args[2]))
+}
+
+// help lists the subcommands.
+func (c *client) help(args [][]byte) {
+	name := strings.ToUpper(string(args[0]))
+	lines := []string{name + " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"}
+	for _, sub := range slices.Sorted(maps.Keys(commands[strings.ToLower(name)].sub)) {
+		if sub != "help" {
+			lines = append(lines, strings.ToUpper(sub))
+		}
+	}
+	lines = append(lines, "HELP", "    Print this help.")
+	c.out = redcon.AppendArray(c.out, len(lines))
+	for _, line := range lines {
+		c.out = redcon.AppendString(c.out, line)
+	}
 }
 
 // none tells of an empty list, where there can be nothing in it.

@@ -9,6 +9,8 @@ type counters struct {
 	forgotten atomic.Uint64 // views
 	refused   atomic.Uint64 // connections
 	logins    atomic.Uint64 // refused passwords
+	// handshakes are those of TLS that failed.
+	handshakes atomic.Uint64
 	// requests are counted by command, "cluster|slots". The map does not change
 	// once it is made.
 	requests map[string]*atomic.Uint64

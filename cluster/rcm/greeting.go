@@ -16,6 +16,7 @@ import (
 
 const (
 	errNotInteger = "ERR value is not an integer or out of range"
+	errSyntax     = "ERR syntax error"
 	errWrongPass  = "WRONGPASS invalid username-password pair or user is disabled."
 	errClientName = "ERR Client names cannot contain spaces, newlines or special characters."
 )
@@ -46,8 +47,8 @@ func (c *client) reset([][]byte) {
 }
 
 func (c *client) selectDatabase(args [][]byte) {
-	switch n, err := strconv.Atoi(string(args[1])); {
-	case err != nil:
+	switch n, ok := resp.ParseInt(args[1]); {
+	case !ok:
 		c.error(errNotInteger)
 	case n != 0:
 		c.error("ERR SELECT is not allowed in cluster mode")
@@ -64,7 +65,7 @@ func (c *client) auth(args [][]byte) {
 	case 3:
 		user, password = args[1], args[2]
 	default:
-		c.error("ERR syntax error")
+		c.error(errSyntax)
 		return
 	}
 	if !c.login(user, password) {
@@ -96,8 +97,8 @@ func (c *client) login(user, password []byte) bool {
 func (c *client) hello(args [][]byte) {
 	version := c.version
 	if len(args) > 1 {
-		n, err := strconv.ParseInt(string(args[1]), 10, 64)
-		if err != nil {
+		n, ok := resp.ParseInt(args[1])
+		if !ok {
 			c.error("ERR Protocol version is not an integer or out of range")
 			return
 		}
@@ -108,13 +109,12 @@ func (c *client) hello(args [][]byte) {
 		version = resp.Version(n)
 	}
 	name := c.name
+	var user, password []byte
+	presented := false
 	for i := 2; i < len(args); i++ {
 		switch option := strings.ToUpper(string(args[i])); {
 		case option == "AUTH" && i+2 < len(args):
-			if !c.login(args[i+1], args[i+2]) {
-				c.error(errWrongPass)
-				return
-			}
+			user, password, presented = args[i+1], args[i+2], true
 			i += 2
 		case option == "SETNAME" && i+1 < len(args):
 			if !validName(args[i+1]) {
@@ -127,6 +127,10 @@ func (c *client) hello(args [][]byte) {
 			c.error("ERR Syntax error in HELLO option '" + clip(args[i]) + "'")
 			return
 		}
+	}
+	if presented && !c.login(user, password) {
+		c.error(errWrongPass)
+		return
 	}
 	if !c.authenticated {
 		c.error("NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time")
@@ -159,6 +163,33 @@ func validName(name []byte) bool {
 		}
 	}
 	return true
+}
+
+// setInfo takes CLIENT SETINFO: what library a client is.
+func (c *client) setInfo(args [][]byte) {
+	attribute := clip(args[2])
+	switch strings.ToLower(attribute) {
+	case "lib-name", "lib-ver":
+	default:
+		c.error("ERR Unrecognized option '" + attribute + "'")
+		return
+	}
+	if !validName(args[3]) {
+		c.error("ERR " + attribute + " cannot contain spaces, newlines or special characters.")
+		return
+	}
+	c.ok(args)
+}
+
+// onOff accepts a switch of the connection that changes nothing here: no key is
+// ever read, and nobody is evicted.
+func (c *client) onOff(args [][]byte) {
+	switch strings.ToLower(string(args[2])) {
+	case "on", "off":
+		c.ok(args)
+	default:
+		c.error(errSyntax)
+	}
 }
 
 func (c *client) setName(args [][]byte) {

@@ -2,8 +2,10 @@ package rcm
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"slices"
@@ -31,6 +33,8 @@ const (
 	// means as a rule that the process has no file descriptor left.
 	firstRetry   = 5 * time.Millisecond
 	longestRetry = time.Second
+	// handshakeTimeout is how long a client's handshake of TLS may take.
+	handshakeTimeout = 10 * time.Second
 )
 
 // Config is what a Server is made of. The zero value serves an empty cluster
@@ -162,17 +166,35 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 }
 
 func (s *Server) serveClient(ctx context.Context, conn net.Conn) {
-	defer conn.Close()
-	defer s.clients.Add(-1)
 	c := newClient(ctx, s, conn)
+	defer c.close()
+	defer s.clients.Add(-1)
+	secured, isTLS := conn.(*tls.Conn)
 	if s.clients.Add(1) > int64(s.config.MaxClients) {
 		s.refused.Add(1)
-		c.fail("ERR max number of clients reached")
-		c.flush() // and no more: waiting for these would be a limit without effect
+		if !isTLS { // or its handshake would have to be waited for
+			c.fail("ERR max number of clients reached")
+			c.flush() // and no more: waiting for these would be a limit without effect
+		}
+		return
+	}
+	if isTLS && !s.shake(ctx, secured) {
 		return
 	}
 	// The reader wakes by a deadline, not by a closed connection: what it has
 	// read is still answered.
 	defer context.AfterFunc(ctx, c.hurry)()
 	c.serve()
+}
+
+// shake does the handshake of TLS; false: that failed, or took too long.
+func (s *Server) shake(ctx context.Context, conn *tls.Conn) bool {
+	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
+	defer cancel()
+	err := conn.HandshakeContext(ctx)
+	if err != nil && !errors.Is(err, io.EOF) { // a probe connects and leaves
+		s.handshakes.Add(1)
+		s.config.Logger.Debug("the TLS handshake of a client failed", "client", conn.RemoteAddr(), "error", err)
+	}
+	return err == nil
 }

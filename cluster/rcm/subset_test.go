@@ -213,18 +213,22 @@ func TestAllRCMsTellAClientTheSame(t *testing.T) {
 		shuffled = append(shuffled, cluster.Assignment{Slots: topology.Ranges()[i], Nodes: nodes})
 	}
 	slices.Reverse(shuffled)
-	a, b := testViews(topology, 3), testViews(testTopology(t, shuffled...).WithZones(zonesOf(topology)), 3)
-	for i := range 500 {
-		who := clientOf(i)
-		if i%2 == 0 {
-			who.zone = "b"
-		}
-		for which := range replies {
-			if string(a.of(who).reply(which)) != string(b.of(who).reply(which)) {
-				t.Fatalf("client %d is told different things", i)
+	same := testTopology(t, shuffled...).WithZones(zonesOf(topology))
+	for _, subset := range []int{0, 1, 3, 500} {
+		a, b := testViews(topology, subset), testViews(same, subset)
+		for i := range 200 {
+			who := clientOf(i)
+			if i%2 == 0 {
+				who.zone = "b"
+			}
+			for which := range replies {
+				if string(a.of(who).reply(which)) != string(b.of(who).reply(which)) {
+					t.Fatalf("of subsets of %d client %d is told different things", subset, i)
+				}
 			}
 		}
 	}
+	a := testViews(topology, 3)
 	var hosts []string
 	for _, n := range a.of(clientOf(0)).shards[0].nodes {
 		hosts = append(hosts, n.host)

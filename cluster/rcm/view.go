@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -90,7 +91,7 @@ func newViews(t *cluster.Topology, networks Networks, subset int, counters *coun
 		ranges := t.Ranges()
 		for i, s := range t.Shards {
 			l := listed{ranges: ranges[i]}
-			for _, address := range s.Nodes {
+			for _, address := range slices.Sorted(slices.Values(s.Nodes)) { // in whatever order they were found
 				n := newNode(address)
 				if n.zone = t.Zone(address); n.zone == "" {
 					ip, _ := netip.ParseAddr(n.host)

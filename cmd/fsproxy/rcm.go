@@ -2,12 +2,11 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 
@@ -15,7 +14,6 @@ import (
 
 	"github.com/fsproxy/fsproxy/cluster/rcm"
 	"github.com/fsproxy/fsproxy/config"
-	"github.com/fsproxy/fsproxy/sampling"
 )
 
 // maxSubset bounds --subset. Whoever wants more wants all.
@@ -23,9 +21,11 @@ const maxSubset = 1000
 
 // rcmFlags are the flags of rcm.
 type rcmFlags struct {
-	listen, topology, admin, level string
-	username, passwordFile         string
-	subset                         int
+	serviceFlags
+	topology               string
+	username, passwordFile string
+	clientCAFile           string
+	subset                 int
 }
 
 func newRCMCommand() *cobra.Command {
@@ -53,18 +53,22 @@ func newRCMCommand() *cobra.Command {
 			if err := f.check(cmd.CommandPath()); err != nil {
 				return usageError{err}
 			}
-			log := slog.New(sampling.New(config.Log{Level: f.level}.Handler(cmd.ErrOrStderr(), new(slog.LevelVar))))
+			log, err := f.logger(cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
 			return runRCM(cmd.Context(), log, f)
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.listen, "listen", "127.0.0.1:6400", "`address` that clients connect to, host:port")
+	f.add(flags, "127.0.0.1:6400", "that clients connect to", "")
 	flags.StringVar(&f.topology, "topology", "", "YAML `file` of shards, their slots and nodes, or of where they are found")
 	flags.IntVar(&f.subset, "subset", 3, "`number` of nodes of each shard that a client is told; 0: all")
-	flags.StringVar(&f.admin, "admin", "", "`address` of /metrics, /healthz and /readyz, host:port; empty: none")
 	flags.StringVar(&f.username, "username", "default", "`name` that clients authenticate with, where there is a password")
 	flags.StringVar(&f.passwordFile, "password-file", "", "`file` that holds the password that clients need; empty: none, and whatever they present is taken")
-	flags.StringVar(&f.level, "log-level", "info", "least `level` that is logged: debug, info, warn, error")
+	flags.StringVar(&f.certFile, "tls-cert-file", "", "PEM `file` of the certificate to show to clients, read anew when it changes; empty: no TLS")
+	flags.StringVar(&f.keyFile, "tls-key-file", "", "PEM `file` of its key")
+	flags.StringVar(&f.clientCAFile, "tls-client-ca-file", "", "PEM `file` of certificates that a client's must lead to; empty: clients need none")
 	return cmd
 }
 
@@ -75,10 +79,23 @@ func (f *rcmFlags) check(path string) error {
 	if f.subset < 0 || f.subset > maxSubset {
 		return fmt.Errorf("--subset %d: use 1 to %d, or 0 for all nodes", f.subset, maxSubset)
 	}
-	if levels := []string{"debug", "info", "warn", "error"}; !slices.Contains(levels, f.level) {
-		return fmt.Errorf("--log-level %q: use one of %v", f.level, levels)
+	if err := f.checkPair(); err != nil {
+		return err
+	}
+	if f.clientCAFile != "" && f.certFile == "" {
+		return errors.New("--tls-client-ca-file has no effect without TLS: give --tls-cert-file and --tls-key-file beside it")
 	}
 	return nil
+}
+
+// tls is how connections of clients are encrypted; nil: not at all.
+func (f *rcmFlags) tls(log *slog.Logger) (*tls.Config, error) {
+	files := config.ListenerTLS{CertFile: f.certFile, KeyFile: f.keyFile, ClientCAFile: f.clientCAFile}
+	encryption, err := files.Server(log)
+	if err != nil {
+		return nil, fmt.Errorf("the listener's TLS (--tls-cert-file, --tls-key-file, --tls-client-ca-file): %w", err)
+	}
+	return encryption, nil
 }
 
 // password reads what clients need to know; "": nothing.
@@ -103,25 +120,25 @@ func runRCM(ctx context.Context, log *slog.Logger, f rcmFlags) error {
 	if err != nil {
 		return err
 	}
+	encryption, err := f.tls(log)
+	if err != nil {
+		return err
+	}
 	limitMemory()
 	server := rcm.New(rcm.Config{Subset: f.subset, Username: f.username, Password: password, Logger: log})
 	follower, err := rcm.Follow(f.topology, rcm.WatchInterval, server, log)
 	if err != nil {
 		return err
 	}
-	ln, err := net.Listen("tcp", f.listen)
+	ln, adminLn, err := f.open()
 	if err != nil {
-		return fmt.Errorf("listen on %s (choose a free address with --listen): %w", f.listen, err)
+		return err
 	}
-	var adminLn net.Listener
-	if f.admin != "" {
-		if adminLn, err = net.Listen("tcp", f.admin); err != nil {
-			_ = ln.Close()
-			return fmt.Errorf("listen on %s (choose a free address with --admin): %w", f.admin, err)
-		}
+	if encryption != nil {
+		ln = tls.NewListener(ln, encryption)
 	}
 	log.Info("the Redis Cluster Manager is listening", "address", ln.Addr().String(), "source", follower.Status().Kind,
-		"subset", f.subset, "version", readBuild().Version)
+		"tls", encryption != nil, "subset", f.subset, "version", readBuild().Version)
 
 	var wg sync.WaitGroup
 	ctx, cancel := context.WithCancel(ctx)

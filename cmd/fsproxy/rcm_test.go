@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
@@ -32,6 +33,9 @@ func TestRCMFlagsAreChecked(t *testing.T) {
 		{[]string{"--topology=/does/not/exist"}, exitFailed, "/does/not/exist"},
 		{[]string{"--topology=" + file, "--password-file=/does/not/exist"}, exitFailed, "--password-file"},
 		{[]string{"--topology=" + file, "--password-file=" + os.DevNull}, exitFailed, "is empty"},
+		{[]string{"--topology=" + file, "--tls-cert-file=x"}, exitUsage, "together"},
+		{[]string{"--topology=" + file, "--tls-client-ca-file=x"}, exitUsage, "no effect without TLS"},
+		{[]string{"--topology=" + file, "--tls-cert-file=/does/not/exist", "--tls-key-file=x"}, exitFailed, "--tls-cert-file"},
 		{[]string{"--topology=" + file, "--listen=127.0.0.1:0", "--admin=256.0.0.1:0"}, exitFailed, "--admin"},
 	} {
 		code, _, stderr := command(t, append([]string{"rcm"}, c.args...)...)
@@ -76,21 +80,7 @@ func TestRCMServesClientsAndItsAdminAddress(t *testing.T) {
 	}
 	admin := free.Addr().String()
 	free.Close()
-	var log lockedLog
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan int)
-	go func() {
-		ended <- run(ctx, []string{"rcm", "--topology", file, "--listen", "127.0.0.1:0", "--admin", admin, "--subset", "2", "--password-file", password}, io.Discard, &log)
-	}()
-	said := regexp.MustCompile(`is listening.*address"?[=:]"?(127\.0\.0\.1:\d+)`)
-	var address string
-	for end := time.Now().Add(20 * time.Second); address == ""; time.Sleep(time.Millisecond) {
-		if match := said.FindStringSubmatch(log.String()); match != nil {
-			address = match[1]
-		} else if time.Now().After(end) {
-			t.Fatal(log.String())
-		}
-	}
+	address, log, stop := startRCM(t, "--topology", file, "--admin", admin, "--subset", "2", "--password-file", password)
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		t.Fatal(err)
@@ -111,8 +101,52 @@ func TestRCMServesClientsAndItsAdminAddress(t *testing.T) {
 	if response.StatusCode != http.StatusOK {
 		t.Error(response.Status)
 	}
-	cancel()
-	if code := <-ended; code != exitDone || strings.Contains(log.String(), "secret") {
+	if code := stop(); code != exitDone || strings.Contains(log.String(), "secret") {
+		t.Errorf("exit code %d, log %s", code, log.String())
+	}
+}
+
+// startRCM runs the command until stop is called, which returns its exit code.
+func startRCM(t *testing.T, args ...string) (address string, log *lockedLog, stop func() int) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan int, 1)
+	log = new(lockedLog)
+	go func() {
+		ended <- run(ctx, append([]string{"rcm", "--listen", "127.0.0.1:0"}, args...), io.Discard, log)
+	}()
+	stop = func() int { cancel(); return <-ended }
+	said := regexp.MustCompile(`is listening.*address"?[=:]"?(127\.0\.0\.1:\d+)`)
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		if match := said.FindStringSubmatch(log.String()); match != nil {
+			return match[1], log, stop
+		}
+		if time.Now().After(end) {
+			stop()
+			t.Fatal(log.String())
+		}
+	}
+}
+
+func TestRCMServesClientsUnderTLS(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "fleet.yaml")
+	if err := os.WriteFile(file, []byte("shards: [{slots: 0-16383, nodes: [\"a:1\"]}]"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	certificate, key, roots := certificateFiles(t)
+	address, log, stop := startRCM(t, "--topology", file, "--tls-cert-file", certificate, "--tls-key-file", key)
+	conn, err := tls.Dial("tcp", address, &tls.Config{RootCAs: roots})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "CLUSTER MYID\r\nQUIT\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if reply, err := io.ReadAll(conn); err != nil || !strings.HasPrefix(string(reply), "$40\r\n") {
+		t.Errorf("%q, %v", reply, err)
+	}
+	if code := stop(); code != exitDone {
 		t.Errorf("exit code %d, log %s", code, log.String())
 	}
 }

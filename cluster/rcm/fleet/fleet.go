@@ -104,7 +104,8 @@ func parseRange(s string) (cluster.SlotRange, error) {
 	a, err1 := strconv.ParseUint(strings.TrimSpace(first), 10, 16)
 	b, err2 := strconv.ParseUint(strings.TrimSpace(last), 10, 16)
 	if err1 != nil || err2 != nil || a > b || b >= cluster.Slots {
-		return cluster.SlotRange{}, fmt.Errorf("%q is no range within 0-%d: write first-last, both included", s, cluster.Slots-1)
+		const shown = 50 // of what may be of any length
+		return cluster.SlotRange{}, fmt.Errorf("%q is no range within 0-%d: write first-last, both included", s[:min(len(s), shown)], cluster.Slots-1)
 	}
 	return cluster.SlotRange{First: uint16(a), Last: uint16(b)}, nil
 }

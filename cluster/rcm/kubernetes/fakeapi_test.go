@@ -87,6 +87,9 @@ type fakeAPI struct {
 	rubbish     int   // requests answered with a page of HTML and 200
 	noBookmarks bool
 	strange     bool // watches begin with an event of an unknown type, and an object with unknown fields
+	endless     bool // pages of lists are empty, and there is always one more
+	slow        bool // events come byte by byte
+	twice       bool // each event is sent twice, and one of a Pod that nobody knows is deleted before it
 	down        bool
 	bookmarks   int // sent
 	cuts        int // watches begun before the last of these have died
@@ -229,6 +232,12 @@ func (f *fakeAPI) list(w http.ResponseWriter, r *http.Request) {
 	if limit > 0 && f.pageSize > 0 {
 		limit = f.pageSize
 	}
+	if f.endless {
+		more := "page " + strconv.Itoa(len(f.pages))
+		f.pages[more] = version
+		_ = json.NewEncoder(w).Encode(object{"metadata": object{"resourceVersion": "1", "continue": more}})
+		return
+	}
 	var items []object
 	var names []string
 	for name := range f.pods {
@@ -268,9 +277,22 @@ func (f *fakeAPI) watch(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	flusher := w.(http.Flusher)
-	send := func(kind string, o any) {
-		_ = json.NewEncoder(w).Encode(object{"type": kind, "object": o})
+	write := func(kind string, o any) {
+		line, _ := json.Marshal(object{"type": kind, "object": o})
+		for i, b := range append(line, '\n') {
+			_, _ = w.Write([]byte{b})
+			if f.slow && i%16 == 0 {
+				flusher.Flush()
+			}
+		}
 		flusher.Flush()
+	}
+	send := func(kind string, o any) {
+		if f.twice && (kind == "ADDED" || kind == "MODIFIED") {
+			write("DELETED", podObject("nobody", "10.9.9.9", "0-16383").at(from))
+			write(kind, o)
+		}
+		write(kind, o)
 	}
 	w.WriteHeader(200)
 	flusher.Flush()

@@ -95,10 +95,12 @@ func (p *pod) port(name string) (int, bool) {
 	return 0, false
 }
 
-// address joins the Pod's address and a port; false when it has none.
+// address joins the Pod's address and a port; false when it has none that others
+// can connect to. Of a Pod with two families it is the first, which is the
+// cluster's own.
 func (p *pod) address(port int) (string, bool) {
 	ip, err := netip.ParseAddr(p.Status.PodIP)
-	if err != nil {
+	if err != nil || ip.Zone() != "" || ip.IsUnspecified() || ip.IsMulticast() {
 		return "", false
 	}
 	return net.JoinHostPort(ip.String(), strconv.Itoa(port)), true

@@ -157,6 +157,8 @@ func TestAWatchIsResumedWhereItEnded(t *testing.T) {
 		"an event of no version": func(f *fakeAPI) { f.unversioned = 1 },
 		"refused":                func(f *fakeAPI) { f.closeAtOnce, f.refuse = 1, nil },
 		"unknown events":         func(f *fakeAPI) { f.strange = true },
+		"events in small pieces": func(f *fakeAPI) { f.slow = true },
+		"each event twice":       func(f *fakeAPI) { f.twice = true },
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, fault, nil)
@@ -356,5 +358,33 @@ func TestListsThatLeadToNoWatchBackOff(t *testing.T) {
 				t.Errorf("after an event it waits as after %d failures", w.failures)
 			}
 		})
+	}
+}
+
+// A list whose pages never end is given up, and what was known stays.
+func TestAListWithoutEndIsGivenUp(t *testing.T) {
+	r := newRig(t, nil, nil)
+	r.expect(both)
+	r.await("a watch", func() bool { return r.count("watch") > 0 })
+	r.stop()
+	r.with(func() { r.endless, r.goneOnWatch = true, 1 })
+	r.start()
+	r.await("it is said", func() bool { return strings.Contains(r.log.String(), "pages") })
+	r.put(podObject("c", "10.0.0.3", "0-8191"))
+	r.with(func() { r.endless = false })
+	r.expect(both+" 10.0.0.3", both)
+}
+
+// What a Pod says of itself may be of any length: the log is told the beginning.
+func TestRubbishInAPodIsToldShortly(t *testing.T) {
+	rubbish := strings.Repeat("9-1,", 50_000)
+	r := newRig(t, func(f *fakeAPI) {
+		for i, text := range []string{rubbish, "x" + strings.Repeat("1", 200_000), "0-100," + rubbish} {
+			f.put(podObject(fmt.Sprintf("r%d", i), fmt.Sprintf("10.0.2.%d", i), text))
+		}
+	}, nil)
+	r.expect(both)
+	if said := r.log.String(); len(said) > 5000 || r.source.Status().LeftOut != 3 {
+		t.Errorf("%d bytes are logged, %d left out", len(said), r.source.Status().LeftOut)
 	}
 }

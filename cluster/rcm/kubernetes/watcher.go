@@ -37,6 +37,9 @@ const (
 	// maxPage bounds a page, in bytes: a Pod has 1.5 MB at most, and some
 	// 10 KB as a rule.
 	maxPage = 64 << 20
+	// maxPages bounds the pages of a list, of which any may be empty: ten times as
+	// many as maxPods need.
+	maxPages = 10 * maxPods / pageSize
 	// maxEvent bounds an event, in bytes.
 	maxEvent = 4 << 20
 	// maxPods bounds what is kept of one namespace.
@@ -179,7 +182,7 @@ func (w *watcher) list(ctx context.Context) error {
 	if w.expired < maxLists {
 		query.Set("limit", strconv.Itoa(pageSize))
 	}
-	for {
+	for range maxPages {
 		page, err := w.page(ctx, query)
 		if gone(err) {
 			w.expired++ // it took too long, and the rest is no longer to be had
@@ -199,12 +202,12 @@ func (w *watcher) list(ctx context.Context) error {
 		}
 		if page.Metadata.Continue == "" {
 			w.version, w.expired = page.Metadata.ResourceVersion, 0
-			break
+			w.source.replace(w.namespace, pods)
+			return nil
 		}
 		query.Set("continue", page.Metadata.Continue)
 	}
-	w.source.replace(w.namespace, pods)
-	return nil
+	return fmt.Errorf("list Pods: no end after %d pages: is it the API server that answers?", maxPages)
 }
 
 func (w *watcher) page(ctx context.Context, query url.Values) (*podList, error) {
