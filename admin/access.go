@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/fsproxy/fsproxy/admin/api"
 	"github.com/fsproxy/fsproxy/config"
 )
 
@@ -36,14 +37,15 @@ func newAccess(cfg func() *config.Config) *access {
 
 // refusal is an answer other than success.
 type refusal struct {
-	status  int // of HTTP
-	message string
+	status   int // of HTTP
+	message  string
+	mistakes []api.Mistake // of rules
 }
 
 func (r *refusal) Error() string { return r.message }
 
 func refuse(status int, format string, args ...any) *refusal {
-	return &refusal{status, fmt.Sprintf(format, args...)}
+	return &refusal{status: status, message: fmt.Sprintf(format, args...)}
 }
 
 // caller is who made a request.

@@ -51,7 +51,7 @@ func (s *Server) judgeReady(status *api.Status) []api.Problem {
 	if status.Ready {
 		return nil
 	}
-	return []api.Problem{{Health: api.HealthDegraded, What: "not taking clients: starting or stopping", Do: "wait; if it stays so, look at the log"}}
+	return []api.Problem{{Health: api.HealthDegraded, What: "not ready for clients: starting or stopping", Do: "wait a moment; if it stays so, the log says what it waits for"}}
 }
 
 func (s *Server) judgeStore(*api.Status) []api.Problem {
@@ -66,24 +66,29 @@ func (s *Server) judgeStore(*api.Status) []api.Problem {
 	if covered := t.Covered(); covered < cluster.Slots {
 		problems = append(problems, api.Problem{
 			Health: api.HealthFailing, What: fmt.Sprintf("no fetcher serves %d of %d slots", cluster.Slots-covered, cluster.Slots),
-			Do: "mend the cluster, or the RCM's topology",
+			Do: "mend the cluster, or the topology that the RCM gives out: what is not held of these slots is answered with an error",
 		})
 	}
 	if bound := oldTopology * s.sources.Config().Upstream.RefreshInterval; age > bound {
 		problems = append(problems, api.Problem{
 			Health: api.HealthDegraded, What: fmt.Sprintf("the topology is %v old: it cannot be read again", age.Round(time.Second)),
-			Do: "look at the RCM, or the nodes in upstream.addresses; the last topology stays in use",
+			Do: "see that the RCM, or the nodes in upstream.addresses, run and can be reached; the last topology stays in use, and is wrong as soon as fetchers move",
 		})
 	}
 	return problems
 }
 
-// judgeFetchers names those that are out of use.
+// judgeFetchers names those that are out of use, and shards of which all are.
 func (s *Server) judgeFetchers(*api.Status) []api.Problem {
 	var out []string
+	down := map[string]bool{}
 	s.sources.Upstream.FetcherStatuses(func(f cluster.FetcherStatus) {
-		if f.State == cluster.StateAside || f.State == cluster.StateDown {
-			out = append(out, fmt.Sprintf("%s is %s (%s)", f.Addr, f.State, f.Why))
+		switch f.State {
+		case cluster.StateDown:
+			down[f.Addr] = true
+			out = append(out, fmt.Sprintf("%s cannot be reached (%s)", f.Addr, f.Why))
+		case cluster.StateAside:
+			out = append(out, fmt.Sprintf("%s is set aside (%s)", f.Addr, f.Why))
 		}
 	})
 	if len(out) == 0 {
@@ -95,10 +100,33 @@ func (s *Server) judgeFetchers(*api.Status) []api.Problem {
 	if more := len(out) - named; more > 0 {
 		what += fmt.Sprintf(" and %d more", more)
 	}
-	return []api.Problem{{
+	problems := []api.Problem{{
 		Health: api.HealthDegraded, What: "fetchers out of use: " + what,
-		Do: "mend or replace them; others of their shards answer meanwhile, and they are taken back by themselves",
+		Do: "look at their process, node and network, and mend or replace them; others of their shards, where there are any, answer meanwhile, and they are taken back by themselves",
 	}}
+	if t, _ := s.sources.Upstream.Topology(); t != nil {
+		problems = append(problems, judgeShards(t, down)...)
+	}
+	return problems
+}
+
+// judgeShards names the shards of which no fetcher can be reached.
+func judgeShards(t *cluster.Topology, down map[string]bool) (problems []api.Problem) {
+	ranges := t.Ranges()
+	for i, shard := range t.Shards {
+		if slices.ContainsFunc(shard.Nodes, func(node string) bool { return !down[node] }) {
+			continue
+		}
+		slots := make([]string, len(ranges[i]))
+		for j, r := range ranges[i] {
+			slots[j] = r.String()
+		}
+		problems = append(problems, api.Problem{
+			Health: api.HealthFailing, What: fmt.Sprintf("no fetcher of shard %d can be reached (slots %s): what is not held of it is answered with an error", i, strings.Join(slots, " ")),
+			Do: "start its fetchers again, or have the RCM name others; what is held goes on being answered, and nothing here needs a restart",
+		})
+	}
+	return problems
 }
 
 // judgeReads looks at the last minute.
@@ -113,7 +141,7 @@ func (s *Server) judgeReads(*api.Status) []api.Problem {
 	}
 	p := api.Problem{
 		Health: api.HealthDegraded, What: fmt.Sprintf("%.0f of %.0f reads in the last minute were answered with an error", errors, max(reads, errors)),
-		Do: "look at the fetchers: errors and time-outs name the one",
+		Do: "see which fetcher has errors or time-outs (`fsproxy ctl topology`): one is its own trouble, all of a shard are the store's or the network's; what is held goes on being answered",
 	}
 	if errors > failingErrors*reads {
 		p.Health = api.HealthFailing
@@ -146,17 +174,24 @@ func (s *Server) judgeAnswers(*api.Status) []api.Problem {
 	var problems []api.Problem
 	if given > 0 {
 		problems = append(problems, api.Problem{
-			Health: api.HealthFailing, What: fmt.Sprintf("%d answers from memory were wrong "+lately+"%s", given, feature),
+			Health: api.HealthFailing, What: fmt.Sprintf("%s from memory found wrong "+lately+"%s", answers(given), feature),
 			Do: "`fsproxy ctl differences` tells which; `fsproxy ctl mode off` stops answering from memory; then see that uploads and producers tell of their changes",
 		})
 	}
 	if wouldBe > 0 {
 		problems = append(problems, api.Problem{
-			Health: api.HealthDegraded, What: fmt.Sprintf("%d answers would have been wrong "+lately+"%s", wouldBe, feature),
+			Health: api.HealthDegraded, What: fmt.Sprintf("%s would have been wrong "+lately+"%s", answers(wouldBe), feature),
 			Do: "leave it in dry-run; `fsproxy ctl differences` tells which, and which source should have told of the change",
 		})
 	}
 	return problems
+}
+
+func answers(n int) string {
+	if n == 1 {
+		return "1 answer"
+	}
+	return fmt.Sprintf("%d answers", n)
 }
 
 func (s *Server) judgeSources(*api.Status) []api.Problem {
@@ -172,9 +207,33 @@ func (s *Server) judgeSources(*api.Status) []api.Problem {
 		if source.Error != "" {
 			what += ": " + source.Error
 		}
-		problems = append(problems, api.Problem{Health: api.HealthDegraded, What: what, Do: "see that it runs and can be reached; it is trusted again by itself"})
+		problems = append(problems, api.Problem{Health: api.HealthDegraded, What: what, Do: doAbout(source)})
 	}
 	return problems
+}
+
+// doAbout is what to do about a source that is not trusted.
+func doAbout(source api.Source) string {
+	see := map[string]string{
+		invalidation.KindKafka:    "see that the brokers run, and that the topic is there and may be read",
+		invalidation.KindMarkers:  "see that the store answers, and that its key of markers is a hash that may be read",
+		invalidation.KindTracking: "see that the store's nodes run and can be reached",
+	}[source.Kind]
+	if see == "" {
+		see = "see that it runs and can be reached"
+	}
+	switch invalidation.State(source.State) {
+	case invalidation.StateStarting:
+		return "wait a moment; if it stays so, " + see
+	case invalidation.StateLagging:
+		see = "it is behind by more than its bound: this Pod may have too little CPU; else " + see
+	case invalidation.StateServing:
+		see = "old values are served meanwhile, as on_loss allows; " + see
+	}
+	if source.Suspended {
+		see += "; meanwhile answers are right, and the store bears the load"
+	}
+	return see + "; it is trusted again by itself"
 }
 
 func (s *Server) judgeMemory(status *api.Status) []api.Problem {
@@ -183,7 +242,7 @@ func (s *Server) judgeMemory(status *api.Status) []api.Problem {
 	}
 	return []api.Problem{{
 		Health: api.HealthDegraded, What: fmt.Sprintf("the process occupies more than %.0f %% of its memory limit", 100*crowdedMemory),
-		Do: "lower cache.max_bytes or raise the container's limit",
+		Do: "lower cache.max_bytes, which needs no restart, or raise the container's limit, before the process is killed for it",
 	}}
 }
 
@@ -193,6 +252,6 @@ func (s *Server) judgeReload(status *api.Status) []api.Problem {
 	}
 	return []api.Problem{{
 		Health: api.HealthDegraded, What: "the configuration file was not taken over: " + status.Reload.Error,
-		Do: "mend the file; the old configuration stays in force",
+		Do: "mend the file, which is read again by itself; the old configuration stays in force, but a restart with this file fails",
 	}}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fsproxy/fsproxy/admin/api"
+	"github.com/fsproxy/fsproxy/cluster"
 	"github.com/fsproxy/fsproxy/config"
 	"github.com/fsproxy/fsproxy/invalidation"
 )
@@ -43,11 +44,11 @@ func TestTheVerdictIsTheWorstReason(t *testing.T) {
 		{"nothing", nil, nil, api.HealthOK, ""},
 		{"a source behind", lagging, nil, api.HealthDegraded, "source updates (kafka) is lagging: what it covers is fetched each time: broken pipe"},
 		{"a bad file", badFile, nil, api.HealthDegraded, "line 3"},
-		{"a wrong answer", wrong("verify", time.Minute), nil, api.HealthFailing, "1 answers from memory were wrong in the last 15 minutes, the last of the feature f1"},
+		{"a wrong answer", wrong("verify", time.Minute), nil, api.HealthFailing, "1 answer from memory found wrong in the last 15 minutes, the last of the feature f1"},
 		{"a wrong answer of long ago", wrong("verify", time.Hour), nil, api.HealthOK, ""},
-		{"what would have been a wrong answer", wrong("dry_run", time.Minute), nil, api.HealthDegraded, "1 answers would have been wrong"},
+		{"what would have been a wrong answer", wrong("dry_run", time.Minute), nil, api.HealthDegraded, "1 answer would have been wrong"},
 		{"a second store that differs", wrong("shadow", time.Minute), nil, api.HealthOK, ""},
-		{"stopping", nil, func(r *rig) { r.SetReady(false) }, api.HealthDegraded, "not taking clients"},
+		{"stopping", nil, func(r *rig) { r.SetReady(false) }, api.HealthDegraded, "not ready for clients"},
 		{"an error in ten thousand", nil, func(r *rig) { r.history.add(api.Sample{Reads: 10000, Errors: 1}) }, api.HealthDegraded, "1 of 10000 reads"},
 		{"an error in ten", nil, func(r *rig) { r.history.add(api.Sample{Reads: 10, Errors: 1}) }, api.HealthFailing, "1 of 10 reads"},
 		{"errors, and a source behind", lagging, func(r *rig) { r.history.add(api.Sample{Reads: 10, Errors: 10}) }, api.HealthFailing, "10 of 10 reads"},
@@ -63,6 +64,42 @@ func TestTheVerdictIsTheWorstReason(t *testing.T) {
 		}
 		if c.says != "" && (len(s.Problems) == 0 || !strings.Contains(s.Problems[0].What, c.says) || s.Problems[0].Do == "") {
 			t.Errorf("%s: the first reason is %+v", c.name, s.Problems)
+		}
+	}
+}
+
+// A shard is lost when the last of its fetchers is, and not before.
+func TestAShardThatNobodyAnswersForIsNamed(t *testing.T) {
+	topology, err := cluster.NewTopology(cluster.RCM, "", []cluster.Assignment{
+		{Nodes: []string{"a:1", "b:1"}, Slots: []cluster.SlotRange{{First: 0, Last: 99}}},
+		{Nodes: []string{"c:1"}, Slots: []cluster.SlotRange{{First: 100, Last: 16383}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if problems := judgeShards(topology, map[string]bool{"a:1": true}); len(problems) != 0 {
+		t.Errorf("%+v", problems)
+	}
+	problems := judgeShards(topology, map[string]bool{"a:1": true, "b:1": true})
+	if len(problems) != 1 || problems[0].Health != api.HealthFailing || !strings.Contains(problems[0].What, "shard 0 can be reached (slots 0-99)") {
+		t.Errorf("%+v", problems)
+	}
+}
+
+// Whatever a source's trouble is, there is something to do about it, and an end.
+func TestWhatToDoAboutASourceGoesByItsKindAndState(t *testing.T) {
+	for _, c := range []struct {
+		source     api.Source
+		says, ends string
+	}{
+		{api.Source{Kind: "kafka", State: "lost", Suspended: true}, "see that the brokers run", "the store bears the load; it is trusted again by itself"},
+		{api.Source{Kind: "markers", State: "lagging"}, "it is behind by more than its bound", "it is trusted again by itself"},
+		{api.Source{Kind: "tracking", State: "serving"}, "old values are served", "it is trusted again by itself"},
+		{api.Source{Kind: "kafka", State: "starting"}, "wait a moment", "may be read"},
+		{api.Source{Kind: "another", State: "lost"}, "see that it runs", "it is trusted again by itself"},
+	} {
+		if do := doAbout(c.source); !strings.HasPrefix(do, c.says) || !strings.HasSuffix(do, c.ends) {
+			t.Errorf("%+v: %s", c.source, do)
 		}
 	}
 }

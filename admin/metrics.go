@@ -1,9 +1,7 @@
 package admin
 
 import (
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -14,8 +12,10 @@ import (
 	"github.com/fsproxy/fsproxy/cluster"
 	"github.com/fsproxy/fsproxy/config"
 	"github.com/fsproxy/fsproxy/invalidation"
+	"github.com/fsproxy/fsproxy/metrictable"
 	"github.com/fsproxy/fsproxy/proxy"
 	"github.com/fsproxy/fsproxy/rollout"
+	"github.com/fsproxy/fsproxy/warm/peer"
 	"github.com/fsproxy/fsproxy/warm/snapshot"
 )
 
@@ -34,26 +34,22 @@ type scrape struct {
 	compared *rollout.Rollout // nil: nothing is compared
 	rollout  rollout.Stats    // of compared
 	kept     *snapshot.Stats  // nil: no rows outlive the process
+	peers    *peer.Stats      // nil: nothing is taken from peers
+	given    *peer.Given      // nil: nothing is given to them
 	// oldest is the age of the oldest value served lately.
 	oldest time.Duration
 }
 
 // emit gives out one value with its labels' values.
-type emit func(value float64, labels ...string)
+type emit = metrictable.Emit
 
 // metric is one row of the table from which both /metrics and its
 // documentation are made.
-type metric struct {
-	name   string
-	kind   prometheus.ValueType
-	labels []string
-	help   string
-	read   func(s *scrape, emit emit)
-}
+type metric metrictable.Row[*scrape]
 
 const (
-	counter = prometheus.CounterValue
-	gauge   = prometheus.GaugeValue
+	counter = metrictable.Counter
+	gauge   = metrictable.Gauge
 )
 
 // plain is the read of a metric without labels.
@@ -109,70 +105,49 @@ var baseMetrics = []metric{
 	}},
 }
 
-// collector reads the table's metrics when scraped.
-type collector struct {
-	sources Sources
-	build   Build
-	descs   []*prometheus.Desc
-}
-
 func newRegistry(build Build, sources Sources) *prometheus.Registry {
-	c := &collector{sources: sources, build: build}
-	for _, m := range metrics {
-		c.descs = append(c.descs, prometheus.NewDesc(m.name, m.help, m.labels, nil))
-	}
 	r := prometheus.NewRegistry()
-	r.MustRegister(c, sources.Proxy.Latency(),
+	r.MustRegister(metrictable.NewCollector(metrics, sources.scraper(build)), sources.Proxy.Latency(),
 		collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(collectors.MetricsGC)),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return r
 }
 
-// Describe implements prometheus.Collector.
-func (c *collector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range c.descs {
-		out <- d
-	}
-}
-
-// Collect implements prometheus.Collector.
-func (c *collector) Collect(out chan<- prometheus.Metric) {
-	s := &scrape{
-		cache: c.sources.Cache.Stats(), interned: c.sources.Cache.Size(), intern: c.sources.Cache.Interner,
-		proxy: c.sources.Proxy.Stats(), upstream: c.sources.Upstream, build: c.build,
-		oldest: c.sources.Cache.OldestServedLately(),
-	}
-	s.features = mostAsked(&c.sources)
-	if s.compared = c.sources.Compared; s.compared != nil {
-		s.rollout = s.compared.Stats()
-	}
-	s.reload, s.mode = c.sources.LastReload(), c.sources.Mode()
-	if c.sources.Kept != nil {
-		kept := c.sources.Kept()
-		s.kept = &kept
-	}
-	if c.sources.Invalidation != nil {
-		s.sources = c.sources.Invalidation()
-	}
-	for i, m := range metrics {
-		m.read(s, func(value float64, labels ...string) {
-			out <- prometheus.MustNewConstMetric(c.descs[i], m.kind, value, labels...)
-		})
+// scraper reads what the metrics are read from.
+func (from *Sources) scraper(build Build) func() *scrape {
+	return func() *scrape {
+		s := &scrape{
+			cache: from.Cache.Stats(), interned: from.Cache.Size(), intern: from.Cache.Interner,
+			proxy: from.Proxy.Stats(), upstream: from.Upstream, build: build,
+			oldest: from.Cache.OldestServedLately(),
+		}
+		s.features = mostAsked(from)
+		if s.compared = from.Compared; s.compared != nil {
+			s.rollout = s.compared.Stats()
+		}
+		s.reload, s.mode = from.LastReload(), from.Mode()
+		if from.Peers != nil {
+			stats := from.Peers()
+			s.peers = &stats
+		}
+		if from.Giver != nil {
+			stats := from.Giver.Stats()
+			s.given = &stats
+		}
+		if from.Kept != nil {
+			kept := from.Kept()
+			s.kept = &kept
+		}
+		if from.Invalidation != nil {
+			s.sources = from.Invalidation()
+		}
+		return s
 	}
 }
 
 // MarkdownTable documents the metrics, for docs/OPERATIONS.md.
 func MarkdownTable() string {
-	var b strings.Builder
-	b.WriteString("| metric | type | labels | meaning |\n| --- | --- | --- | --- |\n")
-	for _, m := range metrics {
-		kind := "gauge"
-		if m.kind == counter {
-			kind = "counter"
-		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", m.name, kind, strings.Join(m.labels, ", "), m.help)
-	}
-	b.WriteString("| `" + proxy.LatencyName + "` | histogram | outcome | " + proxy.LatencyHelp + " |\n")
-	b.WriteString("\nThe Go runtime's (`go_…`) and the process's (`process_…`) own metrics are there too.\n")
-	return b.String()
+	return metrictable.Markdown(metrics) +
+		"| `" + proxy.LatencyName + "` | histogram | outcome | " + proxy.LatencyHelp + " |\n" +
+		"\nThe Go runtime's (`go_…`) and the process's (`process_…`) own metrics are there too.\n"
 }

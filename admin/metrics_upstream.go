@@ -36,6 +36,11 @@ var upstreamMetrics = []metric{
 			emit(float64(len(t.Nodes())))
 		}
 	}},
+	{"fsproxy_topology_uncovered_slots", gauge, nil, "Slots that no fetcher serves by the topology in use: reads of theirs fail. Absent until the store was found.", func(s *scrape, emit emit) {
+		if t, _ := s.upstream.Topology(); t != nil {
+			emit(float64(cluster.Slots - t.Covered()))
+		}
+	}},
 	{"fsproxy_topology_refreshes_total", counter, []string{"result"}, "Readings of the topology: ok, error, refused (it leaves more slots uncovered than the one in use, or is one server's where that is a fleet's, and has not persisted yet).", func(s *scrape, emit emit) {
 		emit(float64(s.upstream.Refreshes.Load()), "ok")
 		emit(float64(s.upstream.RefreshErrors.Load()), "error")

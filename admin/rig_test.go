@@ -128,11 +128,11 @@ func newRig(t *testing.T, yaml string, change func(*Sources)) *rig {
 			return api.Reload{Supported: true, OK: true, Changed: []string{}, Restart: []string{}}
 		},
 	}
-	rules, err := rollout.New(rollout.Config{Mode: cfg.Mode, Options: cfg.Rollout})
+	rules, err := rollout.New(rollout.Config{Mode: cfg.Mode, Options: cfg.Rollout, Shadow: upstream})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.rules, sources.EditRules = rules, rules.Edit
+	r.rules, sources.EditRules, sources.Compared = rules, rules.Edit, rules
 	if change != nil {
 		change(&sources)
 	}

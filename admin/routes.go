@@ -26,7 +26,8 @@ func (r route) change() bool { return r.method != http.MethodGet }
 // call is one request that may be answered.
 type call struct {
 	*http.Request
-	who caller
+	who     caller
+	version string // of what is answered; "": there is none
 }
 
 func (s *Server) routes() []route {
@@ -40,15 +41,18 @@ func (s *Server) routes() []route {
 		{method: http.MethodGet, path: api.PathSources, answer: s.getSources},
 		{method: http.MethodGet, path: api.PathDifferences, answer: s.getDifferences},
 		{method: http.MethodGet, path: api.PathRules, answer: s.getRules},
+		{method: http.MethodGet, path: api.PathShadow, answer: s.getShadow},
 		{method: http.MethodGet, path: api.PathChanges, answer: s.getChanges},
 		{method: http.MethodGet, path: api.PathHistory, answer: s.getHistory},
 		{method: http.MethodGet, path: api.PathAccess, answer: s.getAccess},
 		{method: http.MethodGet, path: api.PathEvents, stream: s.streamEvents},
 		{method: http.MethodGet, path: api.PathWarm, stream: s.streamWarm},
+		{method: http.MethodGet, path: api.PathRows, stream: s.streamRows},
 		{method: http.MethodGet, path: api.PathOpenAPI, answer: getOpenAPI},
 		{method: http.MethodPost, path: api.PathMode, answer: s.postMode},
 		{method: http.MethodPost, path: api.PathRules, answer: s.postRules},
 		{method: http.MethodPost, path: api.PathRule, answer: s.postRule},
+		{method: http.MethodPost, path: api.PathShadow, answer: s.postShadow},
 		{method: http.MethodPost, path: api.PathInvalidate, answer: s.postInvalidate},
 		{method: http.MethodPost, path: api.PathFlush, answer: s.postFlush},
 		{method: http.MethodPost, path: api.PathReload, answer: s.postReload},
@@ -89,7 +93,7 @@ func (s *Server) serve(w http.ResponseWriter, request *http.Request, r route) {
 		fail(w, err)
 		return
 	}
-	c := &call{request, who}
+	c := &call{Request: request, who: who}
 	if r.stream != nil {
 		if err := r.stream(w, c); err != nil {
 			fail(w, err)
@@ -97,6 +101,9 @@ func (s *Server) serve(w http.ResponseWriter, request *http.Request, r route) {
 		return
 	}
 	answer, err := r.answer(c)
+	if c.version != "" {
+		w.Header().Set(api.HeaderVersion, strconv.Quote(c.version))
+	}
 	if err != nil {
 		fail(w, err)
 		return
@@ -112,14 +119,14 @@ func writeJSON(w http.ResponseWriter, status int, answer any) {
 }
 
 func fail(w http.ResponseWriter, err error) {
-	status := http.StatusInternalServerError
+	status, said := http.StatusInternalServerError, api.Error{Message: err.Error()}
 	if r := (*refusal)(nil); errors.As(err, &r) {
-		status = r.status
+		status, said.Mistakes = r.status, r.mistakes
 	}
 	if status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
-	writeJSON(w, status, api.Error{Message: err.Error()})
+	writeJSON(w, status, said)
 }
 
 // maxBody bounds what a change may say, in bytes.

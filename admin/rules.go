@@ -14,7 +14,14 @@ import (
 // theAPI is where options come from that were set through it.
 const theAPI = "the admin API"
 
-func (s *Server) getRules(*call) (any, error) { return s.rules(), nil }
+func (s *Server) getRules(c *call) (any, error) { return s.answerRules(c), nil }
+
+// answerRules answers a call with the rules in force, and their version.
+func (s *Server) answerRules(c *call) []api.Rule {
+	rules := s.rules()
+	c.version = versionOf(rules)
+	return rules
+}
 
 // rules are those in force, with what came of them.
 func (s *Server) rules() []api.Rule {
@@ -55,12 +62,13 @@ func configured(r api.Rule) config.Rule {
 	return config.Rule{Name: r.Name, Features: r.Features, Entities: r.Entities, Mode: config.Mode(r.Mode), Percent: r.Percent, Verify: r.VerifyRate}
 }
 
-// byHand counts the rules, and tells whether they or the mode are others than the
-// configuration says.
-func (s *Sources) byHand() (rules int, differs bool) {
+// byHand counts the rules, and tells their version and whether they, the mode or the
+// second store's share are others than the configuration says.
+func (s *Sources) byHand() (rules int, version string, differs bool) {
 	cfg := s.Config()
 	mode, list := s.inForce()
-	return len(list), mode != cfg.Mode || !slices.EqualFunc(list, cfg.Rollout.Rules, sameRule)
+	differs = mode != cfg.Mode || !slices.EqualFunc(list, cfg.Rollout.Rules, sameRule) || s.shadowPercent() != cfg.Rollout.Shadow.Percent
+	return len(list), versionOf(s.Rollout.Rules()), differs
 }
 
 func sameRule(a, b config.Rule) bool {
@@ -183,6 +191,9 @@ func (s *Server) editRules(c *call, edit func([]config.Rule) ([]config.Rule, err
 	}
 	var what string
 	err := s.sources.EditRules(func(before []config.Rule) ([]config.Rule, error) {
+		if err := checkVersion(c, before); err != nil {
+			return nil, err
+		}
 		after, err := edit(slices.Clone(before))
 		if err != nil {
 			return nil, err
@@ -202,7 +213,7 @@ func (s *Server) editRules(c *call, edit func([]config.Rule) ([]config.Rule, err
 	if what != "" {
 		s.changed(c.who, "rules: "+what)
 	}
-	return s.rules(), nil
+	return s.answerRules(c), nil
 }
 
 // checkRules holds rules, the default one last, against what a configuration may
@@ -217,7 +228,9 @@ func checkRules(rules []config.Rule) error {
 		return refuse(http.StatusBadRequest, "mode %q of the rule %s: use off, dry-run or live", ends.Mode, config.RuleDefault)
 	}
 	if err := config.CheckRules(rules[:last], theAPI); err != nil {
-		return refuse(http.StatusBadRequest, "%v", err)
+		refused := refuse(http.StatusBadRequest, "%v", err)
+		refused.mistakes = mistakesIn(err)
+		return refused
 	}
 	return nil
 }

@@ -7,30 +7,7 @@ import (
 
 	"github.com/fsproxy/fsproxy/admin/api"
 	"github.com/fsproxy/fsproxy/config"
-	"github.com/fsproxy/fsproxy/rollout"
 )
-
-// ruleView shows the rules of a rollout.
-type ruleView struct{ *rollout.Rollout }
-
-func (v ruleView) Rules() []api.Rule {
-	rules := []api.Rule{}
-	for _, r := range v.Rollout.Rules().List() {
-		rules = append(rules, api.Rule{
-			Name: r.Name, Features: append([]string{}, r.Features...), Entities: append([]string{}, r.Entities...),
-			Mode: string(r.Mode), Percent: r.Percent, VerifyRate: r.Verify,
-		})
-	}
-	return rules
-}
-
-func (v ruleView) RuleOf(field string) string { return v.Rollout.Rules().RuleOf(field) }
-
-func (v ruleView) Decides(entity []byte, field string) (rule string, mode config.Mode) {
-	return v.Rollout.Rules().Of(field, entity)
-}
-
-func (v ruleView) Differences(int) []api.Difference { return nil }
 
 const someRules = "mode: \"off\"\nrollout: {rules: [{name: never, features: [f3], mode: \"off\"}, {name: canary, percent: 1, verify: 2}]}\n"
 
@@ -38,7 +15,7 @@ const someRules = "mode: \"off\"\nrollout: {rules: [{name: never, features: [f3]
 func newRuleRig(t *testing.T, yaml string) *rig {
 	t.Helper()
 	r := newRig(t, yaml, func(s *Sources) { s.Rollout = nil })
-	r.sources.Rollout = ruleView{r.rules}
+	r.sources.Rollout = ViewOf(r.rules)
 	r.sources.Mode = r.rules.Mode
 	return r
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/fsproxy/fsproxy/invalidation"
 	"github.com/fsproxy/fsproxy/proxy"
 	"github.com/fsproxy/fsproxy/rollout"
+	"github.com/fsproxy/fsproxy/warm/peer"
 	"github.com/fsproxy/fsproxy/warm/snapshot"
 )
 
@@ -32,6 +33,10 @@ type Sources struct {
 	LastReload func() api.Reload
 	// Kept tells of the rows that outlive the process; nil: none do.
 	Kept func() snapshot.Stats
+	// Giver gives rows to processes that start; nil: nobody gets any.
+	Giver *peer.Giver
+	// Peers tells what was taken from peers; nil: none are asked.
+	Peers func() peer.Stats
 	// Invalidated, if set, is called when something was invalidated by hand.
 	Invalidated func()
 	// Names knows the names of features.
@@ -41,7 +46,8 @@ type Sources struct {
 	// EditRules changes the rules to what edit makes of those in force, the default
 	// one last, while nobody else does; where either fails, all stays as it was.
 	EditRules func(edit func(rules []config.Rule) ([]config.Rule, error)) error
-	// Compared counts comparisons of memory with the store.
+	// Compared counts comparisons of memory with the store, and of the store with a
+	// second one, whose share it knows.
 	Compared *rollout.Rollout
 }
 

@@ -34,7 +34,8 @@ func (s *Server) status() api.Status {
 		Reload:      s.sources.LastReload(),
 		Comparison:  s.sources.comparison(),
 	}
-	status.Rules, status.SetByHand = s.sources.byHand()
+	status.Rules, status.RulesVersion, status.SetByHand = s.sources.byHand()
+	status.Shadow = s.sources.shadow()
 	status.Health, status.Problems = s.judge(&status)
 	return status
 }

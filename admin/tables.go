@@ -16,6 +16,7 @@ func (s *Server) getConfig(*call) (any, error) {
 	cfg := s.sources.Config()
 	now := *cfg
 	now.Mode, now.Rollout.Rules = s.sources.inForce()
+	now.Rollout.Shadow.Percent = s.sources.shadowPercent()
 	answer := api.Config{Options: []api.Option{}, YAML: string(config.Effective(&now))}
 	given := cfg.InForce()
 	for i, o := range now.InForce() {

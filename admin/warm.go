@@ -47,6 +47,7 @@ func (s *Server) streamWarm(w http.ResponseWriter, c *call) error {
 		out.entity(entity, projections...)
 		return out.err == nil && c.Context().Err() == nil
 	})
+	out.write(api.WarmLine{Told: true})
 	out.flush()
 	over := time.NewTimer(follow)
 	defer over.Stop()

@@ -130,7 +130,9 @@ func (r *record) admitted(i int) bool {
 	return slot != nil && slot.version.Load() == r.version &&
 		r.began > Tick(slot.unversioned.Load()) &&
 		r.began > Tick(r.entity.until.Load()) &&
-		r.began > Tick(r.features[i].invalidated.Load())
+		r.began > Tick(r.features[i].invalidated.Load()) &&
+		// Which versions were seen before this process began is not known.
+		r.began > Tick(r.features[i].unkept.Load())
 }
 
 // appendWire appends a value in wire form, and returns it beside the whole.

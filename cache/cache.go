@@ -53,6 +53,10 @@ type Cache struct {
 	oldest    oldest
 	stats     counters
 	max       atomic.Int64 // bytes of rows; cfg has what it began with
+	maxRow    atomic.Int64 // bytes of a row
+	held      atomic.Int64 // the tick until which no fetch that began is kept; see Hold
+	// revalidates: Config.StaleWhileRevalidate is not 0.
+	revalidates atomic.Bool
 }
 
 // counters are what Stats gives out.
@@ -72,7 +76,6 @@ func New(cfg Config, clock *Clock) (*Cache, error) {
 			return nil, fmt.Errorf("read the pattern %q of features never to be cached: %w; close its [ and end it with no \\", pattern, err)
 		}
 	}
-	cfg.MaxRowBytes = min(cfg.MaxRowBytes, longestRow)
 	shards := 1
 	want := cfg.Shards
 	if want == 0 {
@@ -83,6 +86,7 @@ func New(cfg Config, clock *Clock) (*Cache, error) {
 	}
 	c := &Cache{cfg: cfg, clock: clock, seed: maphash.MakeSeed(), shards: make([]*otter.Cache[string, row], shards)}
 	c.max.Store(cfg.MaxBytes)
+	c.tune(&cfg)
 	c.Interner = newInterner(&c.cfg, clock, c.seed)
 	for i := range c.shards {
 		shard, err := otter.New(&otter.Options[string, row]{
@@ -105,6 +109,35 @@ func (c *Cache) SetMaxBytes(n int64) {
 	for _, shard := range c.shards {
 		shard.SetMaximum(uint64(max(n/int64(len(c.shards)), 1)))
 	}
+}
+
+// Tune takes over from cfg, which New would accept, what may change while rows are
+// held: ages and policies as Repolicy does, the bounds on bytes and numbers, and for
+// how long stale values are served. Rows longer than a smaller bound stay until they
+// are filled again, and what is interned already stays whatever the numbers are.
+func (c *Cache) Tune(cfg Config) {
+	c.SetMaxBytes(cfg.MaxBytes)
+	c.tune(&cfg)
+	c.Interner.tune(func(in *Config) {
+		in.MaxAge, in.NegativeMaxAge, in.NeverCache, in.Policy = cfg.MaxAge, cfg.NegativeMaxAge, cfg.NeverCache, cfg.Policy
+		in.StaleWhileRevalidate, in.StaleIfError = cfg.StaleWhileRevalidate, cfg.StaleIfError
+		in.MaxFeatures, in.MaxProjections, in.MaxLayouts = cfg.MaxFeatures, cfg.MaxProjections, cfg.MaxLayouts
+	})
+}
+
+// Config is what is in force.
+func (c *Cache) Config() Config {
+	c.Interner.mu.RLock()
+	defer c.Interner.mu.RUnlock()
+	cfg := c.cfg
+	cfg.MaxBytes, cfg.MaxRowBytes = c.max.Load(), int(c.maxRow.Load())
+	return cfg
+}
+
+// tune takes over what is read without the Interner's mu.
+func (c *Cache) tune(cfg *Config) {
+	c.maxRow.Store(int64(min(cfg.MaxRowBytes, longestRow)))
+	c.revalidates.Store(cfg.StaleWhileRevalidate != 0)
 }
 
 // Close ends the cache's own goroutines.

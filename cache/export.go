@@ -1,5 +1,7 @@
 package cache
 
+import "time"
+
 // hottestExported is how many entities Export gives out by heat before all
 // others: each is a pointer on the way, and while a shard tells its own its
 // eviction waits, a millisecond at most.
@@ -8,7 +10,7 @@ const hottestExported = 1 << 16
 // Exported is what a row holds, on its way out of the process.
 type Exported struct {
 	Entity   string
-	Features []*Feature // that rows of its layout hold as stored; all rows of one layout share it
+	Features []*Feature // that rows of its layout hold, one in several forms among them; all rows of one layout share it
 	Layout   uint32     // the number of that list
 
 	row row
@@ -45,7 +47,7 @@ func (c *Cache) Export(yield func(*Exported) bool) {
 
 func (c *Cache) export(e *Exported, entity string, r row) *Exported {
 	l := c.layoutOf(r.layoutID())
-	*e = Exported{Entity: entity, Features: l.features[:l.stored], Layout: r.layoutID(), row: r}
+	*e = Exported{Entity: entity, Features: l.features, Layout: r.layoutID(), row: r}
 	return e
 }
 
@@ -69,8 +71,14 @@ func (in *Interner) Known() []*Feature {
 	return known
 }
 
-// Number is the feature's, by order of first sight.
+// Number is the feature's, by order of first sight. All its forms share it.
 func (f *Feature) Number() uint32 { return f.number }
+
+// Form is how its values lie in rows: one of FormNames.
+func (f *Feature) Form() string { return formNames[f.form] }
+
+// FormNames are all that Form may be, that of values as the store has them first.
+func FormNames() []string { return formNames[:] }
 
 // Projections are all that anybody asked for, in no order.
 func (in *Interner) Projections() []*Projection {
@@ -81,4 +89,29 @@ func (in *Interner) Projections() []*Projection {
 		all = append(all, p)
 	}
 	return all
+}
+
+// Held is for how long from now on at least some fetch would not be kept, because
+// what it brings may be from before a write, or an invalidation by hand, that this
+// process knows of. Updates are not counted: their source tells of them again.
+func (c *Cache) Held() time.Duration {
+	now := c.clock.Now()
+	until := max(now, Tick(c.held.Load()))
+	for i := range c.updates.entities {
+		until = max(until, Tick(c.updates.entities[i].until.Load()))
+	}
+	in := c.Interner
+	in.mu.RLock()
+	defer in.mu.RUnlock()
+	until = max(until, in.unseen)
+	for _, e := range in.expected {
+		until = max(until, e.until)
+	}
+	for _, f := range in.features {
+		until = max(until, f.past.Load().gone, Tick(f.unkept.Load()))
+	}
+	if until == now {
+		return 0
+	}
+	return duration(until - now)
 }

@@ -20,6 +20,10 @@ type Feature struct {
 	// readers is how many projections ask for it, those aside not counted. Protected
 	// by Interner.mu.
 	readers int
+	// wanted: as a twin it is decoded at each fill, since it has readers. It says
+	// which of the interner's to become so it was; 0: it is not. Written under
+	// Interner.mu.
+	wanted atomic.Uint32
 }
 
 // field is what all forms of a feature share: nearly everything. So nothing can

@@ -38,7 +38,7 @@ func (c *Cache) Fill(entity []byte, fetched *Fetched, v resp.Version) {
 	}
 	c.stats.fills.Add(1)
 	c.shard(hash).Compute(string(entity), func(old row, found bool) (row, otter.ComputeOp) {
-		if c.updates.entity(hash).holds(fetched.Began) {
+		if c.updates.entity(hash).holds(fetched.Began) || fetched.Began <= Tick(c.held.Load()) {
 			c.stats.heldDown.Add(1)
 			return old, otter.CancelOp
 		}
@@ -72,14 +72,14 @@ func (c *Cache) rebuild(b *builder, hash uint64, old row, fetched *Fetched, v re
 		return ""
 	}
 	b.from = c.origins.number(fetched.From)
-	if r := b.build(l, v, c.cfg.MaxRowBytes); r != "" || !keep {
+	if r := b.build(l, v, int(c.maxRow.Load())); r != "" || !keep {
 		return r
 	}
 	// Too long together: what was asked for just now is worth more.
 	b.reset(len(p.own.layout.features))
 	c.takeFetched(b, hash, p.own.layout, fetched)
 	b.from = c.origins.number(fetched.From)
-	r := b.build(p.own.layout, v, c.cfg.MaxRowBytes)
+	r := b.build(p.own.layout, v, int(c.maxRow.Load()))
 	if r != "" {
 		c.stats.oversized.Add(1)
 	}
@@ -149,14 +149,21 @@ func (b *builder) offerAsFetched(at int, fetched *Fetched, j int) {
 	}
 }
 
-// offerOthers offers it in the other forms that the row has a place for.
+// offerOthers offers it in the other forms that the row has a place for. What was
+// not made, because nobody wants it but aside, would be older than the rest: it is
+// dropped, and decoded again if it is asked for.
 func (b *builder) offerOthers(l *layout, f *Feature, twins []*Feature, fetched *Fetched, j int) {
 	if at := l.position(f.base); f.base != f && at >= 0 {
 		b.offer(at, f.base, fetched, j)
 	}
 	for _, twin := range twins {
-		if at := l.position(twin); twin != f && at >= 0 && fetched.forms.made(twin) {
+		at := l.position(twin)
+		switch {
+		case twin == f || at < 0:
+		case fetched.forms.made(twin):
 			b.offer(at, twin, fetched, j)
+		case b.values[at] != nil && b.ticks[at] < fetched.Began:
+			b.values[at] = nil
 		}
 	}
 }

@@ -14,9 +14,9 @@ import (
 type Forms struct {
 	all  []formed // ascending by value
 	wire []byte   // of all
-	// twins is how many there were when it was begun: of those that came later
-	// nothing was made.
-	twins uint32
+	// wanted is how many twins had become so when it was begun: of those that did
+	// later nothing was made.
+	wanted uint32
 }
 
 // formed is a form of a value that is other bytes than the store's.
@@ -31,13 +31,14 @@ type formed struct {
 
 // begin drops what was made before.
 func (f *Forms) begin(in *Interner) {
-	f.all, f.wire, f.twins = f.all[:0], f.wire[:0], in.twins.Load()
+	f.all, f.wire, f.wanted = f.all[:0], f.wire[:0], in.wanted.Load()
 }
 
 // made tells whether values were made in the form of a feature, if it is other
-// bytes than the store's.
+// bytes than the store's, whoever asked.
 func (f *Forms) made(of *Feature) bool {
-	return of.form == formStored || of.index-firstTwin < f.twins
+	wanted := of.wanted.Load()
+	return of.form == formStored || wanted != 0 && wanted <= f.wanted
 }
 
 var scratches = sync.Pool{New: func() any { return new([]byte) }}
@@ -56,9 +57,9 @@ func (f *field) simple() bool {
 	return !rules.spelled && !rules.plain && len(*f.twins.Load()) == 0
 }
 
-// add makes the other forms of a value of f, the element of that number. Forms
-// that are the same bytes are not made, so nothing is made of a nil, or of what
-// does not decode, which is counted.
+// add makes the form that is asked for, and the others that are wanted, of a value,
+// the element of that number. Forms that are the same bytes are not made, so
+// nothing is made of a nil, or of what does not decode, which is counted.
 func (f *Forms) add(value int, of *Feature, element []byte) {
 	if of.simple() || resp.IsNil(element) {
 		return
@@ -96,6 +97,9 @@ func (f *Forms) add(value int, of *Feature, element []byte) {
 		note(of.base, true, err)
 	}
 	for _, twin := range *of.twins.Load() {
+		if twin != of && !f.made(twin) {
+			continue
+		}
 		f.wire, err = twin.form.append(f.wire, d, stored)
 		note(twin, false, err)
 	}
@@ -160,11 +164,15 @@ func (b *builder) put(at int, of *Feature, forms *Forms, value int, element []by
 	b.setApart(at, forms.of(value, of, true))
 }
 
-// putStored puts a value in stored form at a position of the row that is empty.
-func (b *builder) putStored(at int32, of *Feature, element []byte, t Tick) {
+// putImported puts a value, in the form of a feature, at a position of the row that
+// is empty. What lies in the place of the stored form is made of it; the others are
+// taken as they are.
+func (b *builder) putImported(at int, of *Feature, element []byte, t Tick) {
 	var forms Forms
-	forms.add(0, of, element)
-	b.put(int(at), of, &forms, 0, element, t)
+	if of.form == formStored {
+		forms.add(0, of, element)
+	}
+	b.put(at, of, &forms, 0, element, t)
 }
 
 // Derive makes the other forms of what was fetched, into forms, which Fill would

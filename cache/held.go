@@ -34,7 +34,7 @@ func (c *Cache) DecodeHeld(entity []byte, p *Projection, f *Found, now Tick) (ma
 		}
 		r := row("")
 		if made {
-			r = b.build(l, old.version(), c.cfg.MaxRowBytes)
+			r = b.build(l, old.version(), int(c.maxRow.Load()))
 		}
 		if r == "" {
 			made = false

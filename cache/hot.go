@@ -11,6 +11,10 @@ import (
 func (c *Cache) Hot(n int, yield func(entity []byte, projections []*Projection) bool) {
 	all := slices.DeleteFunc(c.Projections(), func(p *Projection) bool { return p.View != View{} })
 	slices.SortFunc(all, func(a, b *Projection) int { return cmp.Compare(b.requests(), a.requests()) })
+	asked := make([][]*Feature, len(all))
+	for i, p := range all {
+		asked[i] = p.Fields
+	}
 	of := make(map[uint32][]*Projection) // by layout
 	for _, entity := range c.Hottest(n) {
 		e, ok := c.shard(c.hash(entity)).GetEntryQuietly(string(entity))
@@ -20,7 +24,9 @@ func (c *Cache) Hot(n int, yield func(entity []byte, projections []*Projection) 
 		id := e.Value.layoutID()
 		projections, known := of[id]
 		if !known {
-			projections = covering(c.layoutOf(id), all)
+			for _, i := range Covering(c.layoutOf(id).features, asked) {
+				projections = append(projections, all[i])
+			}
 			of[id] = projections
 		}
 		if len(projections) > 0 && !yield(entity, projections) {
@@ -34,24 +40,24 @@ func (p *Projection) requests() uint64 {
 	return hits + misses
 }
 
-// covering are the first of all that together ask for what the layout has and
-// any of them asks for, each for nothing else.
-func covering(l *layout, all []*Projection) (some []*Projection) {
-	left := make(map[*Feature]bool, len(l.features))
-	for _, f := range l.features {
+// Covering are the places of the first of asked that together ask for what is held
+// and any of them asks for, each for nothing else.
+func Covering[F comparable](held []F, asked [][]F) (some []int) {
+	left := make(map[F]bool, len(held))
+	for _, f := range held {
 		left[f] = true
 	}
-	for _, p := range all {
+	for i, list := range asked {
 		within, adds := true, false
-		for _, f := range p.Fields {
+		for _, f := range list {
 			missing, has := left[f]
 			within, adds = within && has, adds || missing
 		}
 		if !within || !adds {
 			continue
 		}
-		some = append(some, p)
-		for _, f := range p.Fields {
+		some = append(some, i)
+		for _, f := range list {
 			left[f] = false
 		}
 	}

@@ -1,19 +1,25 @@
 package cache
 
 import (
-	"cmp"
 	"slices"
+	"time"
 
 	"github.com/maypok86/otter/v2"
 
 	"github.com/fsproxy/fsproxy/resp"
 )
 
-// Roster is a list of features that rows are imported with, in the order of the
-// one who exported them.
+// Place is a feature in one of its forms, by their names.
+type Place struct {
+	Name []byte
+	Form string // see Feature.Form
+}
+
+// Roster is a list of places that rows are imported with, in the order of the one
+// who exported them.
 type Roster struct {
 	layout *layout
-	places []int32 // of each in the layout
+	at     []int32 // of each in the layout; -1: it is left out
 }
 
 // Know interns features, in this order, as far as the bounds allow.
@@ -31,31 +37,63 @@ func (in *Interner) Know(names [][]byte) {
 	}
 }
 
-// Roster returns the roster of features that are known, each once; nil: one is
-// not, or a bound was reached.
-func (in *Interner) Roster(names [][]byte) *Roster {
+// Roster returns the roster of places, of features that are known, each once. Left
+// out are decoded forms that no projection here asks for, and values as stored of
+// which only decoded forms are asked for that are there too. Nil: a feature is not
+// known, nothing is left, or a bound was reached.
+func (in *Interner) Roster(places []Place) *Roster {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	features := make([]*Feature, len(names))
-	for i, name := range names {
-		if features[i] = in.features[string(name)]; features[i] == nil {
+	features := make([]*Feature, len(places))
+	served := make(map[*field]bool) // in a decoded form
+	for i, place := range places {
+		base := in.features[string(place.Name)]
+		if base == nil {
 			return nil
 		}
+		features[i] = base.in(place.Form)
+		if twin := features[i]; twin != nil && twin.form != formStored {
+			served[twin.field] = true
+		}
 	}
-	sorted := slices.Clone(features)
-	slices.SortFunc(sorted, func(a, b *Feature) int { return cmp.Compare(a.index, b.index) })
-	if sorted = slices.Compact(sorted); len(sorted) != len(features) || len(sorted) == 0 {
+	var kept []*Feature
+	for i, f := range features {
+		if f != nil && f.form == formStored && f.readers == 0 && served[f.field] {
+			features[i] = nil
+		} else if f != nil {
+			kept = append(kept, f)
+		}
+	}
+	sortFeatures(kept)
+	if len(kept) == 0 || len(slices.Compact(slices.Clone(kept))) != len(kept) {
 		return nil
 	}
-	l := in.layout(sorted)
+	l := in.layout(kept)
 	if l == nil {
 		return nil
 	}
-	ro := &Roster{layout: l, places: make([]int32, len(features))}
+	ro := &Roster{layout: l, at: make([]int32, len(features))}
 	for i, f := range features {
-		ro.places[i] = int32(l.position(f))
+		ro.at[i] = -1
+		if f != nil {
+			ro.at[i] = int32(l.position(f))
+		}
 	}
 	return ro
+}
+
+// in is the feature in the form of that name; nil: it is a decoded one that no
+// projection asks for. The caller holds Interner.mu.
+func (f *Feature) in(form string) *Feature {
+	if form == formNames[formStored] {
+		return f.base
+	}
+	for _, twin := range *f.twins.Load() {
+		if twin.Form() == form && twin.readers > 0 {
+			return twin
+		}
+	}
+	return nil
 }
 
 // Import puts values of entity in place that an earlier process fetched, each
@@ -66,6 +104,9 @@ func (in *Interner) Roster(names [][]byte) *Roster {
 // The rules of a fill hold: what has been invalidated since, or is past its age, or
 // was updated since this process began, is left out. An entity that has a row
 // already keeps it as it is: what it holds was fetched by this process.
+//
+// Values in a decoded form are taken as they are: it is for the caller to know that
+// they were made by the definitions in force here.
 //
 // Where a feature is suspended its value is put in place all the same, and is
 // served if the suspension is lifted.
@@ -78,13 +119,17 @@ func (c *Cache) Import(entity []byte, ro *Roster, values [][]byte, ticks []Tick)
 		}
 		b.reset(len(ro.layout.features))
 		now := c.clock.Now()
-		for i, at := range ro.places {
-			if values[i] != nil && c.importable(hash, ro.layout.features[at], ticks[i], resp.IsNil(values[i]), now) {
-				b.putStored(at, ro.layout.features[at], values[i], ticks[i])
+		for i, at := range ro.at {
+			if at < 0 || values[i] == nil {
+				continue
+			}
+			f := ro.layout.features[at]
+			if c.importable(hash, f, ticks[i], resp.IsNil(values[i]), now) {
+				b.putImported(int(at), f, values[i], ticks[i])
 				kept++
 			}
 		}
-		r := b.build(ro.layout, resp.V2, c.cfg.MaxRowBytes)
+		r := b.build(ro.layout, resp.V2, int(c.maxRow.Load()))
 		if r == "" {
 			kept = 0
 			return old, otter.CancelOp
@@ -104,4 +149,14 @@ func (c *Cache) Import(entity []byte, ro *Roster, values [][]byte, ticks []Tick)
 func (c *Cache) importable(hash uint64, f *Feature, t Tick, negative bool, now Tick) bool {
 	return f.kept() && t > f.past.Load().last() && now-t < f.age(negative) &&
 		!c.updates.entity(hash).holds(t) && !c.updates.holdsField(hash, f, t)
+}
+
+// Hold has no fetch be kept that begins within d from now: a fetcher may not have
+// what an earlier process wrote through it, which Held told of. What is imported is
+// from before that, and stays. It comes before the first fill.
+func (c *Cache) Hold(d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	raise(&c.held, int64(c.clock.Now()+HoldTicks(d)))
 }

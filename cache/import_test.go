@@ -14,7 +14,7 @@ func importing(t *testing.T) (rig, *Roster, *Projection) {
 	r.at(1000)
 	names := [][]byte{[]byte("a"), []byte("b")}
 	r.Know(names)
-	ro := r.Roster(names)
+	ro := r.Roster([]Place{{names[0], "stored"}, {names[1], "stored"}})
 	if ro == nil {
 		t.Fatal("no roster")
 	}
@@ -157,6 +157,88 @@ func TestExportGivesOutEachRow(t *testing.T) {
 	for entity, n := range seen {
 		if n != 1 {
 			t.Errorf("%s came %d times", entity, n)
+		}
+	}
+}
+
+// What an earlier process wrote through itself is held down here: nothing that is
+// fetched until then is kept, and what was imported is served.
+func TestAHoldKeepsNoFetchThatBeganWithinIt(t *testing.T) {
+	r, _, _ := importing(t)
+	if r.Held() != 0 {
+		t.Fatalf("held for %s, and nothing was written", r.Held())
+	}
+	r.Invalidate([]byte("e"), 50*time.Millisecond)
+	held := r.Held()
+	if held < 50*time.Millisecond || held > 70*time.Millisecond {
+		t.Errorf("held for %s after a write that settles for 50ms", held)
+	}
+	next, ro, p := importing(t)
+	next.Hold(held)
+	next.take("other", ro, 990, "1", "2")
+	next.fillAll("e", p, 1005, "old", "old")
+	next.want("e", p, 1006)
+	next.want("other", p, 1006, "1", "2")
+	if next.Held() < 50*time.Millisecond {
+		t.Errorf("the next process would hand on a hold of %s", next.Held())
+	}
+	last := 1000 + HoldTicks(held)
+	next.fillAll("e", p, last, "old", "old")
+	next.want("e", p, last)
+	next.fillAll("e", p, last+1, "new", "new")
+	next.want("e", p, last+1, "new", "new")
+	for name, invalidate := range map[string]func(r rig){
+		"a feature by hand": func(r rig) { r.Forget(cover("a"), time.Second) },
+		"one to come":       func(r rig) { r.Forget(cover("unheard of"), time.Second) },
+		"everything":        func(r rig) { r.InvalidateAll(time.Second) },
+	} {
+		if invalidate(r); r.Held() < time.Second {
+			t.Errorf("%s: held for %s", name, r.Held())
+		}
+		r, _, _ = importing(t)
+	}
+}
+
+// Which versions an earlier process saw is not known, so a record that comes again
+// brings nothing back: for as long as one may be late, records evict.
+func TestARecordThatComesAgainAfterARestartBringsNothingBack(t *testing.T) {
+	r, ro, _ := importing(t)
+	const late = 100 * time.Millisecond // ten ticks
+	a := r.mustProject("a")
+	s := r.Suspend(cover("*"))
+	r.take("e", ro, 990, "version 2", "b")
+	r.take("f", ro, 990, "version 2", "b")
+	s.Lift(0)
+	r.want("e", a, 1000, "version 2")
+	r.at(1005)
+	again := func(entity, value string, version int64) {
+		r.Apply([]byte(entity), []Value{{Feature: []byte("a"), Bytes: []byte(value)}}, version, 0, late)
+	}
+	again("e", "version 1", 1)
+	r.want("e", a, 1005)
+	// Later than that, what comes is of after the restart.
+	r.at(1011)
+	again("f", "version 3", 3)
+	r.want("f", a, 1012, "version 3")
+}
+
+// Whatever form a value is in, whatever invalidates its feature keeps it out.
+func TestNothingDecodedIsImportedAgainstAnInvalidation(t *testing.T) {
+	for name, what := range map[string]func(r rig){
+		"marker": func(r rig) { r.Mark(cover("ints-a")) },
+		"update": func(r rig) { r.Update([]byte("e"), [][]byte{[]byte("ints-a")}, 0) },
+		"entity": func(r rig) { r.Invalidate([]byte("e"), 0) },
+		"type":   func(r rig) { r.Repolicy(decodes(versions)) },
+	} {
+		r := newDecodingRig(t)
+		r.at(1000)
+		d := r.mustProjectIn(decodedView, "ints-a")
+		ro := r.Roster([]Place{{[]byte("ints-a"), "decoded"}})
+		what(r)
+		r.Import([]byte("e"), ro, [][]byte{appendBulk(nil, packedInts(1))}, []Tick{990})
+		r.at(1001)
+		if got := r.get("e", d, 1001); got != "-" {
+			t.Errorf("%s: %q", name, got)
 		}
 	}
 }

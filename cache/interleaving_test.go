@@ -23,6 +23,7 @@ type act struct {
 	name  string
 	ready func(p *play) bool
 	do    func(p *play)
+	spare bool // it need not come at all
 }
 
 // actor does its steps in order.
@@ -50,6 +51,8 @@ type play struct {
 	fetch  []*flight
 	trace  []string
 	broken string
+
+	life // of the process that runs, and of the next
 }
 
 // stageOf counts the plays of one test, each with an entity and a feature of its
@@ -57,6 +60,7 @@ type play struct {
 type stageOf struct {
 	plays int
 	start Tick
+	next  rig // the cache of the process that comes after the first
 }
 
 // flight is a fetch in flight.
@@ -66,6 +70,7 @@ type flight struct {
 	version int
 	need    []int // of those who wait for it, by arrival
 	over    bool
+	lost    bool // with the process that sent it
 }
 
 const (
@@ -90,7 +95,7 @@ func everyOrder(t *testing.T, settle Tick, actors func() []actor) (broken string
 	var choices, width []int
 	for stage.plays < maxPlays {
 		if stage.plays%playsTogether == 0 {
-			r = newRig(t, cfg)
+			r, stage.next = newRig(t, cfg), newRig(t, cfg)
 		}
 		p := newPlay(r, stage, settle)
 		choices, width = p.run(actors(), choices)
@@ -143,7 +148,7 @@ func (p *play) run(actors []actor, choices []int) (made, width []int) {
 			break
 		}
 		if len(ready) == 0 { // all is done, or waits for the clock
-			if !slices.ContainsFunc(actors, func(a actor) bool { return len(a) > 0 }) {
+			if !slices.ContainsFunc(actors, func(a actor) bool { return len(a) > 0 && !a[0].spare }) {
 				break
 			}
 			clock(1)[0].do(p)
@@ -171,7 +176,7 @@ func (p *play) version() int { return len(p.replaced) - 1 }
 
 // need is the version that a reader must be answered with who asks now.
 func (p *play) need() int {
-	if p.untold == 0 && p.now > max(p.event, p.replaced[p.version()])+p.settle {
+	if p.untold == 0 && !p.unread() && p.now > max(p.event, p.replaced[p.version()])+p.settle {
 		return p.version()
 	}
 	return 0
@@ -233,8 +238,10 @@ func (p *play) rest() {
 		p.peek()
 	}
 	p.replica = p.version()
-	for _, step := range reader(0) {
-		step.do(p)
+	for range 2 { // one that asks for each form
+		for _, step := range reader(0) {
+			step.do(p)
+		}
 	}
 	for _, asked := range []*Projection{p.p, p.twin} {
 		if version, ok := p.memory(asked); p.broken == "" && (!ok || version != p.version()) {
@@ -272,7 +279,7 @@ func reader(fetcher int) actor {
 			p.fetch = append(p.fetch, mine)
 		}},
 		{name: fmt.Sprintf("fetcher %d answers", fetcher), do: func(p *play) {
-			if mine == nil {
+			if mine == nil || mine.lost {
 				return
 			}
 			mine.replied, mine.version = true, p.version()
@@ -281,7 +288,7 @@ func reader(fetcher int) actor {
 			}
 		}},
 		{name: "the fetch is filled and answered", do: func(p *play) {
-			if mine == nil {
+			if mine == nil || mine.lost {
 				return
 			}
 			p.fill(string(p.entity), asked, mine.began, []int32{0}, stored(mine.version))
@@ -323,10 +330,14 @@ func told(name string, do func(p *play)) act {
 func clock(ticks int) actor {
 	tick := act{
 		name:  "the clock ticks",
-		ready: func(p *play) bool { return p.replica == p.version() || p.now < p.replaced[p.replica+1]+p.settle },
+		ready: (*play).mayTick,
 		do:    func(p *play) { p.now++; p.at(p.now) },
 	}
 	return slices.Repeat(actor{tick}, ticks)
+}
+
+func (p *play) mayTick() bool {
+	return (p.replica == p.version() || p.now < p.replaced[p.replica+1]+p.settle) && !p.overdue()
 }
 
 // evict drops the row, as eviction does.

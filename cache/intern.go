@@ -17,7 +17,7 @@ type Interner struct {
 
 	layouts atomic.Pointer[[]*layout] // by id; copied on write under mu
 
-	mu          sync.RWMutex // protects what follows
+	mu          sync.RWMutex // protects what follows, up to twins
 	features    map[string]*Feature
 	projections map[string]*Projection // by Wire
 	byKey       map[string]*layout
@@ -29,8 +29,9 @@ type Interner struct {
 	expected  []expected
 	suspended []*Suspension // that have not ended
 
+	twins      uint32        // how many there are
 	generation atomic.Uint64 // see Generation
-	twins      atomic.Uint32 // how many there are. Written under mu, after they can be found
+	wanted     atomic.Uint32 // see Feature. Written under mu, after the feature's
 	// formed: some feature is held otherwise than as fetched, or in another form
 	// beside. Without, a fill need not look for any.
 	formed atomic.Bool

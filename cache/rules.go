@@ -57,9 +57,10 @@ func sharesPlace(f codec.Form) bool {
 const narrowInt = 32 // bits
 
 // stricter tells whether something of what was kept by the rules before must not
-// be kept by r, or is decoded in another way.
+// be kept by r, or is decoded in another way. For how long stale values are served
+// is looked up when they are.
 func (r *rules) stricter(before *rules) bool {
-	return r.maxAge < before.maxAge || r.negativeAge < before.negativeAge || r.onError < before.onError ||
+	return r.maxAge < before.maxAge || r.negativeAge < before.negativeAge ||
 		!r.keep && before.keep || r.redefined(before)
 }
 
@@ -74,10 +75,14 @@ func (r *rules) redefined(before *rules) bool {
 // is forgotten. Decoded projections that were given out before are to be asked for
 // again where Generation has changed.
 func (c *Cache) Repolicy(policy func(field string) Policy) {
-	in := c.Interner
+	c.Interner.tune(func(cfg *Config) { cfg.Policy = policy })
+}
+
+// tune changes the configuration and has all features go by it.
+func (in *Interner) tune(change func(cfg *Config)) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.cfg.Policy = policy
+	change(in.cfg)
 	redefined := false
 	for _, f := range in.features {
 		before, rules := f.rules.Load(), in.cfg.rules(f.Name)

@@ -17,7 +17,7 @@ type Revalidation struct {
 // When a value is to be fetched anew is spread over most of that time by entity,
 // so that a marker is not answered with all fetches at once.
 func (c *Cache) Revalidate(f *Found, entity []byte, p *Projection, now Tick) (r Revalidation, ok bool) {
-	if c.cfg.StaleWhileRevalidate == 0 || f.plan == nil || !f.plan.covers || f.row.lacks(f.plan.mask) {
+	if !c.revalidates.Load() || f.plan == nil || !f.plan.covers || f.row.lacks(f.plan.mask) {
 		return r, false
 	}
 	hash, oldest := c.hash(entity), never

@@ -62,10 +62,8 @@ func (s *Suspension) Resume(settle time.Duration) {
 // is covered that begins until hold from now is kept: it may be of before a
 // change that was acted on elsewhere. Only the first end of a suspension counts.
 func (s *Suspension) Lift(hold time.Duration) {
-	s.end(hold, func(f *Feature, until, now Tick) {
-		if until > now {
-			raise(&f.unkept, int64(until))
-		}
+	s.end(hold, func(f *Feature, until, _ Tick) {
+		raise(&f.unkept, int64(until))
 	})
 }
 

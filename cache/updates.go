@@ -165,7 +165,7 @@ func (c *Cache) rewrite(entity []byte, hash uint64, change func(b *builder, l *l
 		if !change(b, l, old) {
 			return old, otter.CancelOp
 		}
-		r := b.build(l, old.version(), c.cfg.MaxRowBytes)
+		r := b.build(l, old.version(), int(c.maxRow.Load()))
 		if r == "" {
 			return old, otter.InvalidateOp
 		}
@@ -186,15 +186,23 @@ func (c *Cache) InvalidateAll(settle time.Duration) {
 	}
 }
 
-// InvalidatedAt is the tick of the last invalidation of p's fields at positions
-// of entity, as of tick now: a fetch that began then or earlier must not answer
-// a request for them made now.
-func (c *Cache) InvalidatedAt(entity []byte, p *Projection, positions []int32, now Tick) Tick {
+// InvalidatedAt is the last of the ticks that AppendInvalidated appends.
+func (c *Cache) InvalidatedAt(entity []byte, p *Projection, positions []int32, now Tick) (last Tick) {
+	for _, at := range c.AppendInvalidated(nil, entity, p, positions, now) {
+		last = max(last, Tick(at))
+	}
+	return last
+}
+
+// AppendInvalidated appends the ticks of the last invalidation of each of p's
+// fields at positions of entity, as of tick now: a fetch that began then or earlier
+// must not answer a request for that field made now.
+func (c *Cache) AppendInvalidated(ticks []int64, entity []byte, p *Projection, positions []int32, now Tick) []int64 {
 	hash := c.hash(entity)
-	at := c.updates.entity(hash).changed()
+	all := c.updates.entity(hash).changed()
 	updated := c.updates.latest.Load() > 0
 	for _, i := range positions {
-		f := p.Fields[i]
+		f, at := p.Fields[i], all
 		if f.suspended() {
 			// What was invalidated since is not known. A fetch of this very tick is
 			// as good as one's own, or each reader of a feature that nobody vouches
@@ -205,6 +213,7 @@ func (c *Cache) InvalidatedAt(entity []byte, p *Projection, positions []int32, n
 		if updated {
 			at = max(at, c.updates.field(hash, f.hash).changed())
 		}
+		ticks = append(ticks, int64(at))
 	}
-	return at
+	return ticks
 }

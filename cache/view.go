@@ -3,6 +3,7 @@ package cache
 import (
 	"cmp"
 	"encoding/binary"
+	"math"
 	"slices"
 	"strconv"
 
@@ -18,8 +19,10 @@ type View struct {
 	Arrays   bool // lists of ints and of strings as arrays
 	Doubles  bool // floats as doubles of version 3
 	Defaults bool // the catalogue's default for what the store lacks
-	// Aside: the projection is asked for once in a while, and nothing is held for
-	// its sake when others are filled.
+	Typed    bool // each value as what it is: numbers, booleans, arrays of version 3
+	// Aside: the projection is asked for once in a while, and nothing is decoded for
+	// its sake when others are filled: of the entities that it asked for alone its
+	// forms are held, until they are fetched anew.
 	Aside bool
 }
 
@@ -29,13 +32,25 @@ func (v View) key() []byte {
 	if v == (View{}) {
 		return nil
 	}
+	return []byte{v.Bits() | 0x80}
+}
+
+// Bits is the view as a number below 128, which stays what it is from one build to
+// the next.
+func (v View) Bits() byte {
 	bits := byte(0)
-	for i, set := range []bool{v.Decoded, v.Arrays, v.Doubles, v.Defaults, v.Aside} {
+	for i, set := range []bool{v.Decoded, v.Arrays, v.Doubles, v.Defaults, v.Typed, v.Aside} {
 		if set {
 			bits |= 1 << i
 		}
 	}
-	return []byte{bits | 0x80}
+	return bits
+}
+
+// ViewOf is the view of those bits.
+func ViewOf(bits byte) View {
+	set := func(i int) bool { return bits>>i&1 != 0 }
+	return View{Decoded: set(0), Arrays: set(1), Doubles: set(2), Defaults: set(3), Typed: set(4), Aside: set(5)}
 }
 
 // form is how a value lies in a row.
@@ -46,9 +61,10 @@ const (
 	formPacked             // decoded, as a bulk string
 	formArray              // a list decoded as an array
 	formDouble             // a float decoded as a double of version 3
+	formTyped              // any other number, truth or list of floats as version 3 has it
 )
 
-var formNames = [...]string{"stored", "decoded", "array", "double"}
+var formNames = [...]string{"stored", "decoded", "array", "double", "typed"}
 
 // formIn is the form of a feature's values in a view. Stored is also that of
 // values of which the two forms share a place.
@@ -57,10 +73,12 @@ func (r *rules) formIn(v View) form {
 	switch {
 	case !v.Decoded || d == nil:
 		return formStored
-	case v.Doubles && d.Type == codec.Float:
+	case (v.Doubles || v.Typed) && d.Type == codec.Float:
 		return formDouble
-	case v.Arrays && (d.Type == codec.IntList || d.Type == codec.StringList):
+	case (v.Arrays || v.Typed) && (d.Type == codec.IntList || d.Type == codec.StringList):
 		return formArray
+	case v.Typed && d.Type != codec.String && d.Type != codec.Bytes:
+		return formTyped
 	case sharesPlace(d.Form):
 		return formStored
 	}
@@ -80,27 +98,54 @@ func (f form) append(dst []byte, d *feature.Definition, value []byte) ([]byte, e
 	return f.appendDecoded(dst, d, decoded), nil
 }
 
-// appendDecoded appends a decoded value in wire form.
+// appendDecoded appends a decoded value in wire form. The type may be another by
+// now than the one that the form was chosen for: a fetch that was in flight then
+// is answered in that form, and what does not fit it comes as a bulk string.
 func (f form) appendDecoded(dst []byte, d *feature.Definition, decoded []byte) []byte {
 	switch {
-	case f == formDouble:
-		return append(append(append(dst, ','), decoded...), "\r\n"...)
+	case f == formDouble && d.Type == codec.Float:
+		return appendLine(dst, ',', decoded)
 	case f == formArray && d.Type == codec.StringList:
 		return appendStrings(dst, decoded)
-	case f == formArray:
-		dst = appendHeader(dst, '*', len(decoded)/intBytes)
-		for ; len(decoded) >= intBytes; decoded = decoded[intBytes:] {
-			dst = append(dst, ':')
-			dst = strconv.AppendInt(dst, int64(binary.LittleEndian.Uint64(decoded)), 10)
-			dst = append(dst, "\r\n"...)
-		}
-		return dst
+	case f == formArray && d.Type == codec.IntList:
+		return appendNumbers(dst, d.Form, decoded)
+	case f == formTyped && d.Type == codec.Int:
+		return appendLine(dst, ':', decoded)
+	case f == formTyped && d.Type == codec.Bool:
+		return append(append(append(dst, '#'), "ft"[decoded[0]-'0']), "\r\n"...)
+	case f == formTyped && d.ElementBytes() > 0:
+		return appendNumbers(dst, d.Form, decoded)
 	}
 	dst = appendHeader(dst, '$', len(decoded))
 	return append(append(dst, decoded...), "\r\n"...)
 }
 
-const intBytes = 8 // of an element of a decoded list of ints
+func appendLine(dst []byte, kind byte, text []byte) []byte {
+	return append(append(append(dst, kind), text...), "\r\n"...)
+}
+
+// appendNumbers appends a decoded list of numbers as an array of integers or of
+// doubles.
+func appendNumbers(dst []byte, of codec.Form, decoded []byte) []byte {
+	width := of.ElementBytes()
+	dst = appendHeader(dst, '*', len(decoded)/width)
+	for ; len(decoded) >= width; decoded = decoded[width:] {
+		switch {
+		case of.Type == codec.IntList:
+			dst = strconv.AppendInt(append(dst, ':'), int64(binary.LittleEndian.Uint64(decoded)), 10)
+		case width == floatBytes:
+			x := math.Float32frombits(binary.LittleEndian.Uint32(decoded))
+			dst = codec.AppendFloat(append(dst, ','), float64(x), 8*floatBytes)
+		default:
+			x := math.Float64frombits(binary.LittleEndian.Uint64(decoded))
+			dst = codec.AppendFloat(append(dst, ','), x, 8*width)
+		}
+		dst = append(dst, "\r\n"...)
+	}
+	return dst
+}
+
+const floatBytes = 4 // of an element of a decoded list of floats, the narrow ones
 
 func appendStrings(dst, decoded []byte) []byte {
 	count := 0
@@ -155,11 +200,11 @@ func (in *Interner) twin(base *Feature, f form) *Feature {
 			return twin
 		}
 	}
-	twin := &Feature{field: base.field, index: firstTwin + in.twins.Load(), form: f}
+	twin := &Feature{field: base.field, index: firstTwin + in.twins, form: f}
 	twin.setMissing()
 	more := append(slices.Clone(known), twin)
 	base.twins.Store(&more)
-	in.twins.Add(1)
+	in.twins++
 	in.noteForms(base)
 	return twin
 }
@@ -188,6 +233,9 @@ func (in *Interner) enrol(p *Projection) {
 		if f.readers++; f.readers > 1 || len(*f.twins.Load()) == 0 {
 			continue
 		}
+		// In this order: see Forms.wanted.
+		f.wanted.Store(in.wanted.Load() + 1)
+		in.wanted.Add(1)
 		for _, other := range f.asked {
 			others[other] = struct{}{}
 		}
@@ -201,18 +249,18 @@ func (in *Interner) enrol(p *Projection) {
 // leave has p not ask for the feature any more. The caller holds Interner.mu.
 func (f *Feature) leave(p *Projection) {
 	f.asked = slices.DeleteFunc(f.asked, func(other *Projection) bool { return other == p })
-	if !p.View.Aside {
-		f.readers--
-	}
-}
-
-// widen has fills of p make every form of its features that anybody asks for:
-// what is fetched for one listener is not fetched again for another. The caller
-// holds Interner.mu.
-func (p *Projection) widen() {
 	if p.View.Aside {
 		return
 	}
+	if f.readers--; f.readers == 0 {
+		f.wanted.Store(0)
+	}
+}
+
+// widen has fills of p make every form of its features that anybody asks for, but
+// aside: what is fetched for one listener is not fetched again for another. The
+// caller holds Interner.mu.
+func (p *Projection) widen() {
 	own := p.own.layout.features
 	wide := slices.Clone(own)
 	for _, f := range own {

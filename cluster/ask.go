@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/fsproxy/fsproxy/resp"
@@ -18,7 +17,7 @@ import (
 // it points elsewhere itself.
 func (u *Upstream) Ask(ctx context.Context, at string, slot uint16, args ...string) (reply []byte, from string, err error) {
 	q := &question{told: make(chan outcome, 1)}
-	q.fetch = Fetch{Slot: slot, Request: resp.AppendCommand(nil, args...), Owner: q, After: math.MaxInt64}
+	q.fetch = Fetch{Slot: slot, Request: resp.AppendCommand(nil, args...), Owner: q}
 	if at == "" {
 		u.Send([]*Fetch{&q.fetch})
 	} else if err := u.sendOnly(at, &q.fetch); err != nil {
@@ -40,10 +39,10 @@ func (u *Upstream) sendOnly(addr string, f *Fetch) error {
 	if !ok {
 		return errLeft
 	}
-	f.deadline = time.Now().Add(u.cfg.FetchTimeout)
+	f.deadline = time.Now().Add(u.cfg().FetchTimeout)
 	f.tries = maxTries - 1 // this one is its last
 	if to.reserve(1) == 0 {
-		return fmt.Errorf("%s has %d fetches unanswered (upstream.max_in_flight)", addr, u.cfg.MaxInFlight)
+		return fmt.Errorf("%s has %d fetches unanswered (upstream.max_in_flight)", addr, u.cfg().MaxInFlight)
 	}
 	var done flushers
 	u.sendTo(to, []*Fetch{f}, &done)

@@ -149,6 +149,7 @@ type raw struct {
 
 type benchOwner struct {
 	fetch   Fetch
+	entity  []byte
 	request []byte
 	ends    []int
 	wg      *sync.WaitGroup
@@ -188,7 +189,7 @@ func newRawOn(u *Upstream, batch int) *raw {
 	r := &raw{u: u}
 	for i := range batch {
 		key := fmt.Sprintf("st_%p_%d", r, i)
-		r.owners = append(r.owners, &benchOwner{request: resp.AppendCommand(nil, benchArgs(key)...), wg: &r.wg})
+		r.owners = append(r.owners, &benchOwner{entity: []byte(key), request: resp.AppendCommand(nil, benchArgs(key)...), wg: &r.wg})
 	}
 	return r
 }
@@ -197,7 +198,7 @@ func (r *raw) read(tb testing.TB) {
 	r.wg.Add(len(r.owners))
 	r.batch = r.batch[:0]
 	for i, o := range r.owners {
-		o.fetch = Fetch{Slot: uint16(i), Request: o.request, Owner: o, Began: 1}
+		o.fetch = Fetch{Slot: uint16(i), Request: o.request, Owner: o, Entity: o.entity, Began: 1}
 		r.batch = append(r.batch, &o.fetch)
 	}
 	r.u.Send(r.batch)

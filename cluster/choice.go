@@ -130,10 +130,11 @@ func (f *fetcher) dearer(other *fetcher, now int64) float64 {
 // start of one that appeared or came back.
 func (f *fetcher) weight(now int64) float64 {
 	since := f.since.Load()
-	if since == 0 || f.slowStart <= 0 {
+	slowStart := f.slowStart.Load()
+	if since == 0 || slowStart <= 0 {
 		return 1
 	}
-	return min(max(float64(now-since)/float64(f.slowStart), firstWeight), 1)
+	return min(max(float64(now-since)/float64(slowStart), firstWeight), 1)
 }
 
 // rank is how fit a fetcher is to be sent a fetch, whatever it costs.
@@ -150,7 +151,7 @@ const (
 
 func (f *fetcher) rank(avoid *fetcher, now time.Time) rank {
 	switch {
-	case f.outstanding.Load() >= f.maxInFlight:
+	case f.outstanding.Load() >= f.maxInFlight.Load():
 		return full
 	case f == avoid:
 		return avoided

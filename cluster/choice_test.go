@@ -19,7 +19,8 @@ func shardOf(nodes ...*fetcher) *shard {
 
 // inState is a fetcher with one connection in a state.
 func inState(state connState) *fetcher {
-	f := &fetcher{maxInFlight: 1000}
+	f := new(fetcher)
+	f.maxInFlight.Store(1000)
 	c := &conn{fetcher: f, state: state}
 	c.settle()
 	f.conns = []*conn{c}
@@ -86,7 +87,7 @@ func TestNodeThatIsSetAsideIsChosenOnlyWhereThereIsNoOther(t *testing.T) {
 func TestNodeAtItsBoundIsNeverChosen(t *testing.T) {
 	now := time.Now()
 	a, b := up(), up()
-	a.outstanding.Store(a.maxInFlight)
+	a.outstanding.Store(a.maxInFlight.Load())
 	s := shardOf(a, b)
 	for range 200 {
 		if s.choose(nil, now) != b {
@@ -96,7 +97,7 @@ func TestNodeAtItsBoundIsNeverChosen(t *testing.T) {
 	if s.choose(b, now) != b {
 		t.Fatal("one that was just tried is better than one without room")
 	}
-	b.outstanding.Store(b.maxInFlight)
+	b.outstanding.Store(b.maxInFlight.Load())
 	if s.choose(nil, now) != nil {
 		t.Fatal("chose one though none has room")
 	}
@@ -200,7 +201,7 @@ func TestNodeThatAppearedStartsSlowly(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	old, fresh := up(), up()
-	fresh.slowStart = 10 * time.Second
+	fresh.slowStart.Store(int64(10 * time.Second))
 	fresh.since.Store(clock(now))
 	s := shardOf(old, fresh)
 	last := 0.0
@@ -249,7 +250,7 @@ func TestSlotStaysWithOneFetcher(t *testing.T) {
 		keeper[slot] = s.keeper(uint16(slot), nil, now)
 		count[keeper[slot]]++
 		s.nodes[rand.IntN(len(s.nodes))].outstanding.Add(1) // load is no reason
-		s.nodes[rand.IntN(len(s.nodes))].maxInFlight = 1 << 20
+		s.nodes[rand.IntN(len(s.nodes))].maxInFlight.Store(1 << 20)
 	}
 	for i, f := range s.nodes {
 		if share := float64(count[f]) * 4 / Slots; share < 0.9 || share > 1.1 {

@@ -212,7 +212,7 @@ func (c *conn) sayReadonly() {
 	now := time.Now()
 	c.readonly = true
 	c.inflight.push(entry{sent: now})
-	c.arm(now.Add(c.up.cfg.FetchTimeout), now) // or nobody would see that it hangs
+	c.arm(now.Add(c.up.cfg().FetchTimeout), now) // or nobody would see that it hangs
 	c.fetcher.outstanding.Add(1)
 	c.write(resp.AppendCommand(nil, "READONLY"))
 }

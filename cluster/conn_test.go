@@ -23,8 +23,8 @@ func shortFetch(c *Config) { c.FetchTimeout = 100 * time.Millisecond }
 func mustEnd(t *testing.T, u *Upstream, a *asker) answer {
 	t.Helper()
 	got := a.wait(t)
-	if got.took > u.cfg.FetchTimeout+slack {
-		t.Fatalf("told after %s, with a fetch timeout of %s", got.took, u.cfg.FetchTimeout)
+	if got.took > u.cfg().FetchTimeout+slack {
+		t.Fatalf("told after %s, with a fetch timeout of %s", got.took, u.cfg().FetchTimeout)
 	}
 	return got
 }
@@ -42,7 +42,7 @@ func TestDeadlineIsKeptWhenAFetcherHangs(t *testing.T) {
 	}
 	for _, a := range askers {
 		got := mustEnd(t, u, a)
-		if got.took < u.cfg.FetchTimeout {
+		if got.took < u.cfg().FetchTimeout {
 			t.Fatalf("given up after %s, before the timeout", got.took)
 		}
 		if got.err == nil || !strings.Contains(got.err.Error(), fetcher.addr) {
@@ -78,7 +78,7 @@ func TestDeadlineIsKeptDuringASlowDial(t *testing.T) {
 	}
 	// The dial outlasts many fetch timeouts; then fetches are answered, on that
 	// very connection, and nobody reads for those that were told.
-	time.Sleep(15 * u.cfg.FetchTimeout)
+	time.Sleep(15 * u.cfg().FetchTimeout)
 	accepts := fetcher.accepts.Load()
 	close(release)
 	until(t, "a fetch is answered", func() bool { return get(t, u, "later").err == nil })

@@ -72,16 +72,17 @@ func Refusal(err error) (text string, ok bool) {
 // one user with another password do not count: to Kvrocks they are another
 // namespace.
 func (u *Upstream) IsOwn(who *Credentials) bool {
-	own := u.cfg.Username
+	cfg := u.cfg()
+	own := cfg.Username
 	if own == "" {
 		own = DefaultUser
 	}
-	if u.cfg.Password == "" {
+	if cfg.Password == "" {
 		// Nothing is presented, so there is a default user without a password,
 		// to whom any will do.
 		return who.User == own
 	}
-	return who.User == own && SamePassword(who.Password, u.cfg.Password)
+	return who.User == own && SamePassword(who.Password, cfg.Password)
 }
 
 // SamePassword compares in a time that tells nothing of either.

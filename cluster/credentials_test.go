@@ -81,7 +81,8 @@ func TestOwnCredentialsAreTheConfiguredOnes(t *testing.T) {
 		{"", "", Credentials{User: "default", Password: "any"}, true},
 		{"", "", Credentials{User: "alice", Named: true, Password: "any"}, false},
 	} {
-		u := &Upstream{cfg: Config{Username: tc.user, Password: tc.password}}
+		u := new(Upstream)
+		u.tuned.Store(&Config{Username: tc.user, Password: tc.password})
 		if own := u.IsOwn(&tc.who); own != tc.own {
 			t.Errorf("configured %q %q, %v with %q: %v", tc.user, tc.password, tc.who, tc.who.Password, own)
 		}

@@ -36,7 +36,7 @@ func (c *conn) expire() {
 	c.armedFor = time.Time{}
 	late, next := c.overdue(now)
 	if e := c.inflight.front(); e != nil && e.fetch == nil && e.race == nil && c.nc != nil && c.cause == nil {
-		hung := e.sent.Add((1 + hungAfter) * c.up.cfg.FetchTimeout)
+		hung := e.sent.Add((1 + hungAfter) * c.up.cfg().FetchTimeout)
 		if !hung.After(now) {
 			c.cause = fmt.Errorf("it hangs: no answer within %s", now.Sub(e.sent).Round(time.Millisecond))
 			_ = c.nc.Close() // its reader ends, and run gives back the rest
@@ -45,7 +45,7 @@ func (c *conn) expire() {
 		}
 	}
 	if !next.IsZero() {
-		if soonest := now.Add(c.up.cfg.FetchTimeout / expiries); next.Before(soonest) {
+		if soonest := now.Add(c.up.cfg().FetchTimeout / expiries); next.Before(soonest) {
 			next = soonest
 		}
 		c.arm(next, now)
@@ -62,7 +62,7 @@ func (c *conn) expire() {
 		c.fetcher.stats.Timeouts.Add(uint64(len(late)))
 		c.up.slow(c.fetcher, late[0], now)
 		if !delayed {
-			c.up.fault(c.fetcher, fmt.Sprintf("no answer within %s", c.up.cfg.FetchTimeout))
+			c.up.fault(c.fetcher, fmt.Sprintf("no answer within %s", c.up.cfg().FetchTimeout))
 		}
 	}
 	var done flushers

@@ -60,9 +60,10 @@ func alive(nc net.Conn) error {
 }
 
 func (u *Upstream) connect(ctx context.Context, addr string, greet func(net.Conn) error) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, u.cfg.ConnectTimeout)
+	cfg := u.cfg()
+	ctx, cancel := context.WithTimeout(ctx, cfg.ConnectTimeout)
 	defer cancel()
-	nc, err := dial(ctx, addr, u.cfg.TLS)
+	nc, err := dial(ctx, addr, cfg.TLS)
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +72,7 @@ func (u *Upstream) connect(ctx context.Context, addr string, greet func(net.Conn
 	if !stop() {
 		err = context.Cause(ctx) // the connection was closed for it
 		if errors.Is(err, context.DeadlineExceeded) {
-			err = fmt.Errorf("no answer within %s", u.cfg.ConnectTimeout)
+			err = fmt.Errorf("no answer within %s", cfg.ConnectTimeout)
 		}
 	}
 	if err != nil {
@@ -83,15 +84,16 @@ func (u *Upstream) connect(ctx context.Context, addr string, greet func(net.Conn
 
 // authenticate presents the configured credentials, if any.
 func (u *Upstream) authenticate(nc net.Conn) error {
-	if u.cfg.Password == "" {
+	cfg := u.cfg()
+	if cfg.Password == "" {
 		return nil
 	}
-	args := []string{"AUTH", u.cfg.Password}
-	if u.cfg.Username != "" {
-		args = []string{"AUTH", u.cfg.Username, u.cfg.Password}
+	args := []string{"AUTH", cfg.Password}
+	if cfg.Username != "" {
+		args = []string{"AUTH", cfg.Username, cfg.Password}
 	}
 	if _, err := Ask1(nc, args...); err != nil {
-		if strings.Contains(err.Error(), u.cfg.Password) {
+		if strings.Contains(err.Error(), cfg.Password) {
 			err = errors.New("refused, in words that repeat the password")
 		}
 		return fmt.Errorf("AUTH (see upstream.username and upstream.password_file): %w", err)

@@ -128,7 +128,7 @@ func TestGreetingTakesNoLongerThanTheConnectTimeout(t *testing.T) {
 	a := ask("k")
 	send(u, a)
 	got := a.mustFail(t, fetcher.addr)
-	if got.took > u.cfg.ConnectTimeout+slack {
+	if got.took > u.cfg().ConnectTimeout+slack {
 		t.Errorf("it took %s", got.took)
 	}
 }

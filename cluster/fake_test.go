@@ -27,8 +27,9 @@ type fake struct {
 	addr   string
 	tls    *tls.Config
 	behave atomic.Pointer[behaviour]
-	greet  atomic.Pointer[behaviour] // nil: AUTH, READONLY, ASKING and PING are answered +OK
-	slots  atomic.Pointer[string]    // reply to CLUSTER SLOTS; nil: it is no cluster
+	greet  atomic.Pointer[behaviour]           // nil: AUTH, READONLY, ASKING and PING are answered +OK
+	slots  atomic.Pointer[string]              // reply to CLUSTER SLOTS; nil: it is no cluster
+	heard  atomic.Pointer[func(args [][]byte)] // called with each HMGET when it comes; nil: nothing is
 
 	accepts atomic.Int64 // connections taken, those of discovery included
 	reads   atomic.Int64 // HMGETs
@@ -174,6 +175,9 @@ func (f *fake) serve(raw net.Conn) {
 			for i, a := range parser.Args() {
 				args[i] = bytes.Clone(a)
 			}
+			if heard := f.heard.Load(); heard != nil && string(args[0]) == "HMGET" {
+				(*heard)(args)
+			}
 			requests <- args
 			buf = buf[n:]
 		}
@@ -303,7 +307,7 @@ func ask(key string, fields ...string) *asker {
 	}
 	args := append([]string{"HMGET", key}, fields...)
 	a := &asker{want: echoed(args...), answers: make(chan answer, 4)}
-	a.fetch = Fetch{Slot: Slot([]byte(key)), Request: resp.AppendCommand(nil, args...), Owner: a, Began: 1}
+	a.fetch = Fetch{Slot: Slot([]byte(key)), Request: resp.AppendCommand(nil, args...), Owner: a, Entity: []byte(key), Began: 1}
 	return a
 }
 
@@ -315,6 +319,15 @@ func (a *asker) Done(reply []byte, joined bool, err error) Flusher {
 	default:
 	}
 	return a.flusher
+}
+
+// allAt says that each of n fields was invalidated at that tick.
+func allAt(n int, tick int64) []int64 {
+	ticks := make([]int64, n)
+	for i := range ticks {
+		ticks[i] = tick
+	}
+	return ticks
 }
 
 // send sends the fetches as one batch.

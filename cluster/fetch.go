@@ -1,11 +1,6 @@
 package cluster
 
-import (
-	"bytes"
-	"hash/maphash"
-	"sync"
-	"time"
-)
+import "time"
 
 // Fetch is one read of the store: one request, one reply. It is in the hands
 // of Upstream from Send until its Owner is told the outcome.
@@ -14,10 +9,15 @@ type Fetch struct {
 	Request []byte // the whole frame; must not change until Done
 	Owner   Owner
 
-	// Began is the tick read before Send: the reply is at least that new. A
-	// fetch in flight for the same Request answers this one too if it began
-	// later than After, the tick of the last invalidation of what is asked.
-	Began, After int64
+	// Entity is that of which Request is an HMGET, for others to join it, and it
+	// them. nil: it goes alone. It must not change until Done.
+	Entity []byte
+	// Began is the tick read before Send: the reply is at least that new. After is
+	// the tick of the last invalidation of each field, in the order of Request;
+	// none: nothing ever was. What is in flight for a field answers this one too if
+	// it began later than that.
+	Began int64
+	After []int64
 
 	deadline time.Time
 	shard    *shard   // of Slot; nil: nobody else may answer it
@@ -25,19 +25,34 @@ type Fetch struct {
 	tries    int      // times that it was sent
 	asking   bool     // goes behind an ASKING: a slot is moving to that fetcher
 	probe    bool     // no read: what it takes is no measure of those
-	hash     uint64   // of Request
-	leads    bool     // others may join
-	joiners  []*Fetch // that wait for its reply; protected by its shard of flights
+
+	hash  uint64 // of Entity
+	leads bool   // it is in flights, for others to join
+	// Protected by its shard of flights:
+	next, prev *Fetch   // others that lead for entities of that hash, the newest first
+	fields     *fields  // of Request; nil: nobody has looked yet
+	joiners    []joiner // that wait for its reply
 }
 
 // Owner is who asked.
 type Owner interface {
 	// Done is called once, from any goroutine, and must not block. Reply is a
 	// whole frame, valid during the call only; it may be an error that the store
-	// answered. joined says that another fetch brought it, whose owner sees to
-	// filling the cache. Otherwise err says why there is none. The Flusher, if
-	// any, is called when the replies at hand have all been given out.
+	// answered. joined says that other fetches brought all of it, or all but what a
+	// PartOwner was given before: their owners see to filling the cache. Otherwise
+	// err says why there is none. The Flusher, if any, is called when the replies at
+	// hand have all been given out.
 	Done(reply []byte, joined bool, err error) Flusher
+}
+
+// PartOwner is an Owner that fills the cache with what its fetch brings where that
+// joined others for the rest.
+type PartOwner interface {
+	// Part is called with each part that its fetch asked the store for itself, before
+	// Done, from any goroutine and perhaps from several at once, and must not block.
+	// Reply is the answer to an HMGET of the fields of those numbers in the request,
+	// and like them valid during the call only; from is who gave it.
+	Part(reply []byte, numbers []int32, from string)
 }
 
 // Flusher sends on what Done completed.
@@ -64,59 +79,4 @@ func (fs *flushers) flush() {
 		(*fs)[i] = nil
 	}
 	*fs = (*fs)[:0]
-}
-
-// flightShards keeps the locks of fetches in flight apart.
-const flightShards = 64
-
-// flights are the fetches in flight that others may join.
-type flights [flightShards]struct {
-	mu sync.Mutex
-	// leads are those that lead, by the hash of their request. Protected by mu.
-	// None is listed any more when its owner is told, so that its request may be
-	// compared with until then, and needs no copy.
-	leads map[uint64]*Fetch
-}
-
-// requestSeed keeps those who choose the keys from choosing the hashes.
-var requestSeed = maphash.MakeSeed()
-
-// board lets f join a fetch in flight, or makes it one that others may join.
-func (fl *flights) board(f *Fetch) (joined bool) {
-	f.hash = maphash.Bytes(requestSeed, f.Request)
-	shard := &fl[f.hash%flightShards]
-	shard.mu.Lock()
-	defer shard.mu.Unlock()
-	if lead, ok := shard.leads[f.hash]; ok {
-		if !bytes.Equal(lead.Request, f.Request) {
-			return false // one hash for two requests: f goes alone
-		}
-		if lead.Began > f.After {
-			lead.joiners = append(lead.joiners, f)
-			return true
-		}
-		// What it brings may be older than the invalidation: f takes its place,
-		// and it lands for those already aboard.
-	}
-	if shard.leads == nil {
-		shard.leads = make(map[uint64]*Fetch)
-	}
-	shard.leads[f.hash], f.leads = f, true
-	return false
-}
-
-// land takes f out of those that may be joined, and returns who did.
-func (fl *flights) land(f *Fetch) []*Fetch {
-	if !f.leads {
-		return nil
-	}
-	shard := &fl[f.hash%flightShards]
-	shard.mu.Lock()
-	defer shard.mu.Unlock()
-	if shard.leads[f.hash] == f {
-		delete(shard.leads, f.hash)
-	}
-	joiners := f.joiners
-	f.leads, f.joiners = false, nil
-	return joiners
 }

@@ -36,9 +36,9 @@ func TestReaderAfterAnInvalidationJoinsNoEarlierFetch(t *testing.T) {
 
 	first, second, third, fourth := ask("k"), ask("k"), ask("k"), ask("k")
 	first.fetch.Began = 10
-	second.fetch.Began, second.fetch.After = 20, invalidated
-	third.fetch.Began, third.fetch.After = 21, invalidated
-	fourth.fetch.Began, fourth.fetch.After = 22, 20 // the second's tick: equal ticks count as stale
+	second.fetch.Began, second.fetch.After = 20, allAt(1, invalidated)
+	third.fetch.Began, third.fetch.After = 21, allAt(1, invalidated)
+	fourth.fetch.Began, fourth.fetch.After = 22, allAt(1, 20) // the second's tick: equal ticks count as stale
 	send(u, first)
 	until(t, "the first fetch is under way", func() bool { return fetcher.reads.Load() == 1 })
 	send(u, second)
@@ -73,7 +73,7 @@ func TestReaderJoinsAFetchBegunAfterTheInvalidation(t *testing.T) {
 	joiners := make([]*asker, 50)
 	for i := range joiners {
 		joiners[i] = ask("k")
-		joiners[i].fetch.Began, joiners[i].fetch.After = 11, 9
+		joiners[i].fetch.Began, joiners[i].fetch.After = 11, allAt(1, 9)
 	}
 	send(u, joiners...)
 	other := ask("k", "2") // other features of the same entity are another fetch
@@ -123,7 +123,7 @@ func TestJoinerOutlivesItsLeadersDeadline(t *testing.T) {
 	u.fetcherAt(other.addr).aside.Store(1) // or else it would be asked before the time is up
 	lead, joiner := ask("k"), ask("k")
 	send(u, lead)
-	time.Sleep(u.cfg.FetchTimeout / 2)
+	time.Sleep(u.cfg().FetchTimeout / 2)
 	send(u, joiner)
 	lead.mustFail(t, "no answer")
 	if got := joiner.wait(t); got.err != nil || got.reply != joiner.want {
@@ -177,48 +177,5 @@ func TestRepliesThatComeTogetherAreFlushedOnce(t *testing.T) {
 	u.Close()
 	if n := flusher.n.Load(); n > 3 {
 		t.Fatalf("%d flushes for replies that came in one write", n)
-	}
-}
-
-func TestFlightsForgetWhatLanded(t *testing.T) {
-	var fl flights
-	for i := range 1000 {
-		f := &Fetch{Slot: uint16(i), Request: fmt.Append(nil, i), Began: 1}
-		fl.board(f)
-		// A newer one takes its place, and the older one's landing leaves it.
-		newer := &Fetch{Slot: uint16(i), Request: fmt.Append(nil, i), Began: 3, After: 2}
-		if fl.board(newer) {
-			t.Fatal("joined a fetch that began before the invalidation")
-		}
-		fl.land(f)
-		if !fl.board(&Fetch{Slot: uint16(i), Request: fmt.Append(nil, i), Began: 4, After: 2}) {
-			t.Fatal("the older fetch's landing took the newer one with it")
-		}
-		if n := len(fl.land(newer)); n != 1 {
-			t.Fatalf("%d aboard, want 1", n)
-		}
-	}
-	for i := range fl {
-		if n := len(fl[i].leads); n != 0 {
-			t.Fatalf("%d flights are still listed", n)
-		}
-	}
-}
-
-// Two requests with one hash are two fetches.
-func TestFetchesOfOneHashAreNotMixedUp(t *testing.T) {
-	var fl flights
-	f := &Fetch{Request: []byte("one"), Began: 1}
-	fl.board(f)
-	other := &Fetch{Request: []byte("other"), Began: 2}
-	hash := f.hash
-	fl.land(f)
-	fl[hash%flightShards].leads[hash] = other // as if their hashes were the same
-	joiner := &Fetch{Request: []byte("one"), Began: 3}
-	if fl.board(joiner) {
-		t.Fatal("joined a fetch of something else")
-	}
-	if n := len(fl.land(joiner)); n != 0 || fl[hash%flightShards].leads[hash] != other {
-		t.Fatal("its landing took the other with it")
 	}
 }

@@ -8,10 +8,9 @@ import (
 // fetcher is a store node that answers reads, and what is known of it.
 type fetcher struct {
 	addr        string
-	zone        string        // "": not known; set before it is used
-	seed        uint64        // hash of addr
-	maxInFlight int64         // bound on outstanding
-	slowStart   time.Duration // how long its weight grows
+	seed        uint64       // hash of addr
+	maxInFlight atomic.Int64 // bound on outstanding
+	slowStart   atomic.Int64 // how long its weight grows, a time.Duration
 	conns       []*conn
 
 	outstanding atomic.Int64  // fetches sent and not answered, late ones included
@@ -96,7 +95,7 @@ func (f *fetcher) warm() { f.conns[0].warm() }
 // reserve takes room for at most n fetches, and returns for how many there was
 // any.
 func (f *fetcher) reserve(n int) int {
-	room := f.maxInFlight - (f.outstanding.Add(int64(n)) - int64(n))
+	room := f.maxInFlight.Load() - (f.outstanding.Add(int64(n)) - int64(n))
 	if room >= int64(n) {
 		return n
 	}

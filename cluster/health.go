@@ -160,7 +160,7 @@ func (u *Upstream) compareLatencies(time.Time) {
 	if v == nil {
 		return
 	}
-	least := u.cfg.FetchTimeout / outlierPart
+	least := u.cfg().FetchTimeout / outlierPart
 	for _, s := range v.shards {
 		if len(s.nodes) < 2 {
 			continue
@@ -198,7 +198,7 @@ func (u *Upstream) probeDue(now time.Time) {
 	var done flushers
 	for _, f := range due {
 		p := &probe{up: u, of: f}
-		p.fetch = Fetch{Request: ping, Owner: p, deadline: now.Add(u.cfg.FetchTimeout), tries: maxRedirects + 1, fetcher: f, probe: true}
+		p.fetch = Fetch{Request: ping, Owner: p, deadline: now.Add(u.cfg().FetchTimeout), tries: maxRedirects + 1, fetcher: f, probe: true}
 		f.outstanding.Add(1) // past its bound, if need be: it is one
 		u.sendTo(f, []*Fetch{&p.fetch}, &done)
 	}

@@ -150,7 +150,8 @@ func TestLatencyFarAboveTheShardsSetsAside(t *testing.T) {
 			f.latency.set(time.Millisecond, 1)
 		}
 		nodes[0].latency.set(c.latency, 1)
-		u := &Upstream{ctx: t.Context(), unwell: make(chan struct{}, 1), cfg: Config{FetchTimeout: 50 * time.Millisecond}}
+		u := &Upstream{ctx: t.Context(), unwell: make(chan struct{}, 1)}
+		u.tuned.Store(&Config{FetchTimeout: 50 * time.Millisecond})
 		u.view.Store(&view{shards: []*shard{s}})
 		u.compareLatencies(time.Now())
 		if got := nodes[0].aside.Load() != 0; got != c.aside || s.out(nodes[0], time.Now()) != 0 {

@@ -100,9 +100,9 @@ func (c *conn) unwatch() {
 
 // hedgeDelay is after what time fetches of a shard are looked after.
 func (u *Upstream) hedgeDelay(s *shard) time.Duration {
-	stall := u.cfg.FetchTimeout / stallPart
+	stall := u.cfg().FetchTimeout / stallPart
 	p95 := s.pace.percentile()
-	if u.cfg.HedgeBudget <= 0 || p95 == 0 {
+	if u.cfg().HedgeBudget <= 0 || p95 == 0 {
 		return stall
 	}
 	return min(max(p95, hedgeFloor), stall)
@@ -145,7 +145,7 @@ func (c *conn) look() {
 // outlived takes the fetches to hedge from the line; next is when to look
 // again. Under mu.
 func (c *conn) outlived(now time.Time) (hedged []*race, next time.Time) {
-	stall := c.up.cfg.FetchTimeout / stallPart
+	stall := c.up.cfg().FetchTimeout / stallPart
 	delay := stall
 	for i := range c.inflight.len() {
 		e := c.inflight.at(i)
@@ -180,7 +180,7 @@ func (c *conn) stalled(now time.Time) bool {
 	if c.heard.After(since) {
 		since = c.heard
 	}
-	return now.Sub(since) >= c.up.cfg.FetchTimeout/stallPart
+	return now.Sub(since) >= c.up.cfg().FetchTimeout/stallPart
 }
 
 // mayHedge tells whether a shard has room for fetches that are sent twice: not
@@ -191,7 +191,7 @@ func (u *Upstream) mayHedge(s *shard) bool {
 		return false
 	}
 	for _, f := range s.nodes {
-		if f.aside.Load() != 0 || f.outstanding.Load()*100 >= f.maxInFlight*crowded {
+		if f.aside.Load() != 0 || f.outstanding.Load()*100 >= f.maxInFlight.Load()*crowded {
 			return false
 		}
 	}

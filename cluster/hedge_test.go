@@ -85,7 +85,7 @@ func TestJoinerOfAHedgedFetchGetsTheFirstAnswer(t *testing.T) {
 	defer close(letGo)
 	quick(u)
 	lead, joiner := ask("k"), ask("k")
-	joiner.fetch.Began, joiner.fetch.After = 2, 0
+	joiner.fetch.Began = 2
 	send(u, lead, joiner)
 	lead.mustAnswer(t)
 	if got := joiner.mustAnswer(t); !got.joined {
@@ -118,7 +118,7 @@ func TestReaderAfterAnInvalidationJoinsNoHedgedFetch(t *testing.T) {
 	before.fetch.Began = 10
 	send(u, before)
 	until(t, "it is hedged", func() bool { return n.Load() == 2 })
-	after.fetch.Began, after.fetch.After = 20, 15
+	after.fetch.Began, after.fetch.After = 20, allAt(1, 15)
 	send(u, after)
 	close(letGo)
 	if got := before.wait(t); got.reply != "*1\r\n"+bulk("old") {

@@ -87,8 +87,11 @@ func (u *Upstream) inUse() []*fetcher {
 
 func (u *Upstream) status(f *fetcher, now time.Time) FetcherStatus {
 	s := FetcherStatus{
-		Addr: f.addr, Zone: f.zone, State: StateServing, Latency: f.latency.known(),
+		Addr: f.addr, State: StateServing, Latency: f.latency.known(),
 		Outstanding: f.outstanding.Load(), Stats: &f.stats,
+	}
+	if v := u.view.Load(); v != nil {
+		s.Zone = v.topology.Zone(f.addr)
 	}
 	at := clock(now)
 	switch until := f.aside.Load(); {

@@ -44,7 +44,7 @@ const DefaultMaxInFlight = 4096
 // Upstream is the store, whatever stands behind its address: it finds the
 // fetchers, keeps the slot table, and spreads fetches over a shard's fetchers.
 type Upstream struct {
-	cfg       Config
+	tuned     atomic.Pointer[Config]
 	log       *slog.Logger
 	discovery *Discovery
 	view      atomic.Pointer[view]
@@ -67,7 +67,7 @@ type Upstream struct {
 	// discoveryErr is why the topology could not be had or refreshed last time.
 	discoveryErr error
 
-	poorSince time.Time // when a topology was first not believed; the refresher's
+	doubts doubts // about topologies that were not believed; the refresher's
 
 	// Refused counts the readings of the topology that were not believed, Full the
 	// fetches that no fetcher had room for, HedgesWon the hedges that answered first.
@@ -84,12 +84,8 @@ type view struct {
 
 // NewUpstream starts looking for the store. It does not wait for it.
 func NewUpstream(cfg Config) *Upstream {
-	if cfg.MaxInFlight <= 0 {
-		cfg.MaxInFlight = DefaultMaxInFlight
-	}
-	cfg.Discovery.Zones = cfg.Zone != ""
+	cfg.complete()
 	u := &Upstream{
-		cfg:       cfg,
 		log:       cfg.Log,
 		discovery: NewDiscovery(cfg.Discovery),
 		refresh:   make(chan struct{}, 1),
@@ -97,6 +93,7 @@ func NewUpstream(cfg Config) *Upstream {
 		unwell:    make(chan struct{}, 1),
 		fetchers:  make(map[string]*fetcher),
 	}
+	u.tuned.Store(&cfg)
 	u.ctx, u.cancel = context.WithCancel(context.Background())
 	u.wg.Go(u.keepTopology)
 	u.wg.Go(u.keepHealth)
@@ -134,7 +131,7 @@ var (
 func (u *Upstream) Send(batch []*Fetch) {
 	var done flushers
 	now := time.Now()
-	deadline := now.Add(u.cfg.FetchTimeout)
+	deadline := now.Add(u.cfg().FetchTimeout)
 	for _, f := range batch {
 		f.deadline = deadline
 	}
@@ -142,16 +139,18 @@ func (u *Upstream) Send(batch []*Fetch) {
 	done.flush()
 }
 
-// depart sends those of batch that can join no fetch in flight, not to avoid
-// where there is another. It changes the order of batch.
+// depart sends what no fetch in flight brings of what batch asks for, not to avoid
+// where there is another. It changes batch.
 func (u *Upstream) depart(batch []*Fetch, avoid *fetcher, now time.Time, done *flushers) {
-	leaving := batch[:0]
+	leaving, slack := batch[:0], u.cfg().FetchTimeout/expiries
 	for _, f := range batch {
-		if u.flights.board(f) {
+		leaves, joined := u.flights.board(f, slack)
+		if joined {
 			u.Joined.Add(1)
-			continue
 		}
-		leaving = append(leaving, f)
+		if leaves != nil {
+			leaving = append(leaving, leaves)
+		}
 	}
 	v := u.view.Load()
 	if v == nil {
@@ -197,7 +196,7 @@ func (u *Upstream) sendGroup(v *view, shard int, group []*Fetch, avoid *fetcher,
 		return
 	}
 	s := v.shards[shard]
-	s.pace.earn(len(group), u.cfg.HedgeBudget)
+	s.pace.earn(len(group), u.cfg().HedgeBudget)
 	for len(group) > 0 {
 		part := group
 		if u.stuck(now) {
@@ -258,7 +257,7 @@ func (u *Upstream) stuck(now time.Time) bool {
 // is in flight is all that could be answered in time.
 func (u *Upstream) refuse(s *shard, group []*Fetch, done *flushers) {
 	u.Full.Add(uint64(len(group)))
-	err := fmt.Errorf("each of the %d fetchers of %s has %d fetches unanswered (upstream.max_in_flight): add fetchers, or see why they are slow", len(s.nodes), s.slots, u.cfg.MaxInFlight)
+	err := fmt.Errorf("each of the %d fetchers of %s has %d fetches unanswered (upstream.max_in_flight): add fetchers, or see why they are slow", len(s.nodes), s.slots, u.cfg().MaxInFlight)
 	for _, f := range group {
 		u.finish(f, nil, err, done)
 	}
@@ -350,19 +349,19 @@ func (u *Upstream) fetchError(f *Fetch, err error) error {
 }
 
 // timedOut tells f's owner. Those that joined f later have time left, and are
-// asked for anew: nobody gets another's deadline.
+// asked for anew, each what it wanted of f: nobody gets another's deadline.
 func (u *Upstream) timedOut(f *Fetch, done *flushers) {
-	err := u.fetchError(f, fmt.Errorf("no answer within %s", u.cfg.FetchTimeout))
+	err := u.fetchError(f, fmt.Errorf("no answer within %s", u.cfg().FetchTimeout))
 	slow, joiners := f.fetcher, u.flights.land(f)
 	done.add(f.Owner.Done(nil, false, err))
 	now := time.Now()
-	again := joiners[:0]
+	var again []*Fetch
 	for _, j := range joiners {
-		if u.ctx.Err() == nil && now.Before(j.deadline) {
-			again = append(again, j)
+		if u.ctx.Err() == nil && now.Before(j.fetch.deadline) {
+			again = append(again, j.fetch)
 			continue
 		}
-		done.add(j.Owner.Done(nil, true, err))
+		done.add(j.fetch.Owner.Done(nil, true, err))
 	}
 	if len(again) > 0 {
 		u.Retries.Add(1)
@@ -393,9 +392,9 @@ func (u *Upstream) measured(from *fetcher, f *Fetch, r *race, reply []byte, took
 
 // slow learns from a fetch that was given up.
 func (u *Upstream) slow(from *fetcher, f *Fetch, now time.Time) {
-	from.latency.observe(u.cfg.FetchTimeout, clock(now))
+	from.latency.observe(u.cfg().FetchTimeout, clock(now))
 	if f.shard != nil {
-		f.shard.pace.observe(u.cfg.FetchTimeout)
+		f.shard.pace.observe(u.cfg().FetchTimeout)
 	}
 }
 
@@ -471,9 +470,7 @@ func (u *Upstream) follow(f *Fetch, reply []byte, done *flushers) bool {
 func (u *Upstream) finish(f *Fetch, reply []byte, err error, done *flushers) {
 	joiners := u.flights.land(f)
 	done.add(f.Owner.Done(reply, false, err))
-	for _, j := range joiners {
-		done.add(j.Owner.Done(reply, true, err))
-	}
+	deal(joiners, reply, err, done)
 }
 
 func (u *Upstream) unreachable() error {

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 )
 
@@ -44,15 +43,15 @@ func TestEveryOwnerIsToldOnceWhateverFails(t *testing.T) {
 	var answered, failed atomic.Int64
 	var wg sync.WaitGroup
 	end := time.Now().Add(soakFor)
-	for g := range 8 {
+	for range 8 {
 		wg.Go(func() {
 			for i := 0; time.Now().Before(end); i++ {
 				batch := make([]*asker, 1+rand.IntN(8))
 				for j := range batch {
 					// Few keys, so that some join; few invalidations.
-					batch[j] = ask(fmt.Sprintf("k%d", rand.IntN(400)), "1", fmt.Sprint(g%2))
+					batch[j] = ask(fmt.Sprintf("k%d", rand.IntN(400)), fmt.Sprint(rand.IntN(4)), fmt.Sprint(rand.IntN(4)))
 					batch[j].fetch.Began = int64(i + 1)
-					batch[j].fetch.After = int64(max(0, i-rand.IntN(3)))
+					batch[j].fetch.After = allAt(2, int64(max(0, i-rand.IntN(3))))
 				}
 				send(u, batch...)
 				for _, a := range batch {
@@ -278,249 +277,6 @@ func TestBatchIsSplitByShard(t *testing.T) {
 	for _, a := range askers {
 		a.mustAnswer(t)
 	}
-}
-
-// clusterOf is a cluster of one node a shard, found and ready.
-func clusterOf(t *testing.T, n int) (*Upstream, []*fake) {
-	var fakes []*fake
-	var shards [][]*fake
-	for range n {
-		f := startFake(t)
-		fakes, shards = append(fakes, f), append(shards, []*fake{f})
-	}
-	slots := slotsOf(shards...)
-	for _, f := range fakes {
-		f.slots.Store(&slots)
-	}
-	u := lookingFor(t, nil, fakes[0])
-	found(t, u)
-	return u, fakes
-}
-
-func TestMovedIsFollowedAndTheTopologyLookedAt(t *testing.T) {
-	inParallel(t)
-	u, fakes := clusterOf(t, 2)
-	fakes[0].will(says("-MOVED 1 " + fakes[1].addr + "\r\n"))
-	all := slotsOf([]*fake{fakes[1]})
-	fakes[0].slots.Store(&all)
-	a := ask(keyOf(0, 2))
-	send(u, a)
-	a.mustAnswer(t)
-	until(t, "the new topology is in use", func() bool { topology, _ := u.Topology(); return len(topology.Shards) == 1 })
-	until(t, "the node that left is let go", func() bool { return fakes[0].connections() == 0 })
-}
-
-func TestAskIsFollowedBehindASKING(t *testing.T) {
-	noLeaks(t)
-	u, fakes := clusterOf(t, 2)
-	fakes[0].will(says("-ASK 1 " + fakes[1].addr + "\r\n"))
-	fakes[1].will(func(p *peer, args [][]byte) bool {
-		if fakes[1].saw("ASKING") == 0 {
-			return p.say("-MOVED 1 " + fakes[0].addr + "\r\n")
-		}
-		return echo(p, args)
-	})
-	// Fetches before and behind the one that asks keep their own replies.
-	key := keyOf(0, 2)
-	asking, plain := ask(key), ask(keyOf(1, 2)+"x", "7")
-	send(u, asking)
-	asking.mustAnswer(t)
-	if Slot([]byte(keyOf(1, 2)+"x"))*2/Slots == 1 {
-		send(u, plain)
-		plain.mustAnswer(t)
-	}
-	if n := fakes[1].saw("ASKING"); n != 1 {
-		t.Errorf("ASKING %d times", n)
-	}
-	if topology, _ := u.Topology(); len(topology.Shards) != 2 {
-		t.Error("ASK changed the topology")
-	}
-}
-
-func TestRedirectionsInACircleEnd(t *testing.T) {
-	noLeaks(t)
-	u, fakes := clusterOf(t, 2)
-	fakes[0].will(says("-MOVED 1 " + fakes[1].addr + "\r\n"))
-	fakes[1].will(says("-MOVED 1 " + fakes[0].addr + "\r\n"))
-	got := get(t, u, keyOf(0, 2))
-	if got.err == nil && !strings.HasPrefix(got.reply, "-MOVED") {
-		t.Errorf("got %+v", got)
-	}
-	if n := fakes[0].reads.Load() + fakes[1].reads.Load(); n > maxRedirects+2 {
-		t.Errorf("chased %d times", n)
-	}
-}
-
-func TestNodeThatCannotAnswerNowIsPassedOver(t *testing.T) {
-	for _, line := range []string{"LOADING Redis is loading the dataset in memory", "CLUSTERDOWN The cluster is down", "MASTERDOWN Link with MASTER is down", "ERR max number of clients reached", "DENIED Redis is running in protected mode"} {
-		t.Run(line, func(t *testing.T) {
-			noLeaks(t)
-			fakes := []*fake{startFake(t), startFake(t)}
-			u := upstreamOf(t, nil, fakes...)
-			fakes[0].will(says("-" + line + "\r\n"))
-			drive(t, u, 50, 1)
-			fakes[1].will(says("-" + line + "\r\n"))
-			got := get(t, u, "k")
-			if got.err == nil && got.reply != "-"+line+"\r\n" || got.err != nil && !strings.Contains(got.err.Error(), line) {
-				t.Errorf("where none can answer, its words are the answer; got %+v", got)
-			}
-		})
-	}
-}
-
-// A fetcher that sends everybody somewhere else, each time anew, must not make
-// us keep all those places.
-func TestStrangersAreBounded(t *testing.T) {
-	inParallel(t)
-	fetcher := startFake(t)
-	var n atomic.Int64
-	fetcher.will(func(p *peer, _ [][]byte) bool {
-		return p.say(fmt.Sprintf("-ASK 1 127.%d.%d.1:1\r\n", 1+n.Load()/250, 1+n.Add(1)%250))
-	})
-	u := upstreamOf(t, func(c *Config) { c.FetchTimeout = time.Second }, fetcher)
-	for i := range 500 {
-		get(t, u, fmt.Sprint("k", i))
-	}
-	known := 0
-	u.Fetchers(func(string, int64, *FetcherStats) { known++ })
-	if known > 1+maxStrangers {
-		t.Errorf("%d fetchers are kept", known)
-	}
-	fetcher.will(echo)
-	u.Refresh()
-	until(t, "strangers are let go", func() bool {
-		known := 0
-		u.Fetchers(func(string, int64, *FetcherStats) { known++ })
-		return known == 1
-	})
-	if got := get(t, u, "k"); got.err != nil {
-		t.Error(got.err)
-	}
-}
-
-// Nodes that leave are closed: at once when idle, after their last answer when
-// not, and also when they were being dialled just then.
-func TestNodesThatLeaveAreClosed(t *testing.T) {
-	inParallel(t)
-	stays, idle, busy, dialling := startFake(t), startFake(t), startFake(t), startFake(t)
-	slots := slotsOf([]*fake{stays, idle, busy, dialling})
-	stays.slots.Store(&slots)
-	u := lookingFor(t, nil, stays)
-	found(t, u)
-	release := make(chan struct{})
-	slow := behaviour(func(p *peer, args [][]byte) bool {
-		select {
-		case <-release:
-			return p.say("+OK\r\n")
-		case <-p.ended:
-			return false
-		}
-	})
-	dialling.greet.Store(&slow)
-	busy.will(func(p *peer, args [][]byte) bool {
-		select {
-		case <-release:
-			return echo(p, args)
-		case <-p.ended:
-			return false
-		}
-	})
-	var askers []*asker
-	for i := 0; idle.reads.Load() == 0 || busy.reads.Load() == 0 || dialling.connections() == 0; i++ {
-		a := ask(fmt.Sprint("k", i))
-		askers = append(askers, a)
-		send(u, a)
-		time.Sleep(time.Millisecond)
-	}
-	only := slotsOf([]*fake{stays})
-	stays.slots.Store(&only)
-	u.Refresh()
-	until(t, "the new topology is in use", func() bool { topology, _ := u.Topology(); return len(topology.Nodes()) == 1 })
-	until(t, "the idle one is closed", func() bool { return idle.connections() == 0 })
-	close(release)
-	for _, a := range askers {
-		a.mustAnswer(t)
-	}
-	until(t, "all are closed", func() bool { return busy.connections() == 0 && dialling.connections() == 0 })
-	u.Fetchers(func(addr string, _ int64, _ *FetcherStats) {
-		if addr != stays.addr {
-			t.Errorf("%s is still known", addr)
-		}
-	})
-	drive(t, u, 20, 2)
-}
-
-func TestFailedRefreshKeepsTheLastTopology(t *testing.T) {
-	inParallel(t)
-	rcm, fetcher := startFake(t), startFake(t)
-	slots := slotsOf([]*fake{fetcher})
-	rcm.slots.Store(&slots)
-	u := lookingFor(t, func(c *Config) { c.Discovery.Kind = KindRCM }, rcm)
-	found(t, u)
-	rcm.stop()
-	u.Refresh()
-	until(t, "the refresh failed", func() bool { return u.RefreshErrors.Load() > 0 })
-	drive(t, u, 20, 2)
-	if topology, age := u.Topology(); topology == nil || age <= 0 {
-		t.Error("the last topology is gone")
-	}
-	broken := "*1\r\n*3\r\n:0\r\n:99999\r\n*2\r\n$1\r\na\r\n:1\r\n"
-	rcm.slots.Store(&broken)
-	rcm.start()
-	failed := u.RefreshErrors.Load()
-	until(t, "nonsense is refused", func() bool { u.Refresh(); return u.RefreshErrors.Load() > failed })
-	drive(t, u, 20, 2)
-}
-
-// A fetcher that stays dead must not have the topology asked for all the time.
-func TestDeadFetcherCostsFewRefreshes(t *testing.T) {
-	inParallel(t)
-	rcm, alive, dead := startFake(t), startFake(t), startFake(t)
-	slots := slotsOf([]*fake{alive, dead})
-	rcm.slots.Store(&slots)
-	u := lookingFor(t, func(c *Config) { c.Discovery.Kind = KindRCM }, rcm)
-	found(t, u)
-	dead.stop()
-	constantLoad(t, u, 5*time.Second)
-	// One at the start, then 1, 2 and 4 s apart at the least.
-	if n := u.Refreshes.Load(); n < 2 || n > 4 {
-		t.Errorf("%d refreshes in 5 s", n)
-	}
-}
-
-// The pauses between refreshes, on a clock of their own.
-func TestRefreshesKeepTheirDistance(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		u := &Upstream{ctx: t.Context(), refresh: make(chan struct{}, 1)}
-		// Nobody asks: the whole wait passes.
-		began := time.Now()
-		if woken, ok := u.sleep(30*time.Second, minRefresh, u.refresh); woken || !ok || time.Since(began) != 30*time.Second {
-			t.Fatalf("slept %s", time.Since(began))
-		}
-		// Asked at once: the pause is kept all the same, with jitter.
-		lengths := make(map[time.Duration]bool)
-		for range 100 {
-			u.askRefresh()
-			u.askRefresh()
-			began = time.Now()
-			woken, ok := u.sleep(30*time.Second, minRefresh, u.refresh)
-			slept := time.Since(began)
-			if !woken || !ok || slept < minRefresh || slept > minRefresh+refreshJitter {
-				t.Fatalf("slept %s", slept)
-			}
-			lengths[slept] = true
-		}
-		if len(lengths) < 50 {
-			t.Errorf("%d different lengths of 100: pods would ask all at once", len(lengths))
-		}
-		// Asked late: soon, but not all pods in the same moment.
-		began = time.Now()
-		time.AfterFunc(10*time.Second, u.askRefresh)
-		u.sleep(30*time.Second, minRefresh, u.refresh)
-		if slept := time.Since(began); slept < 10*time.Second || slept > 10*time.Second+refreshJitter {
-			t.Fatalf("slept %s", slept)
-		}
-	})
 }
 
 func TestCloseEndsEverything(t *testing.T) {

@@ -43,12 +43,12 @@ func authOptions() []Option {
 			Meaning: "Who may connect: none is everybody, whatever they present; password is who knows the one in password_file; upstream is whom the store knows, with the user's own rights there",
 		},
 		{
-			Key:     "auth.password_file",
+			Key: "auth.password_file", Reloadable: true, Beside: "auth.mode",
 			Form:    words("file", acceptedFile),
 			Meaning: "The file that holds the password of clients, a line break at its end aside; for mode password",
 		},
 		{
-			Key: "auth.cache_ttl", Default: "1m",
+			Key: "auth.cache_ttl", Reloadable: true, Default: "1m",
 			Form:    durations(0, time.Hour),
 			Meaning: "How long the store's yes to a user and password is remembered; for mode upstream",
 		},

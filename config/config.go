@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/sha256"
 	"time"
 
 	"github.com/fsproxy/fsproxy/feature"
@@ -32,6 +33,8 @@ type Config struct {
 	origins map[string]Origin
 
 	catalogue *feature.Catalogue // nil: none; see Catalogue
+	// files are hashes of what is in the files of certificates, by dotted key.
+	files map[string][sha256.Size]byte
 }
 
 // Mode says what is done with a cacheable read.

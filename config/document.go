@@ -39,11 +39,13 @@ func acceptedText(o Option) string {
 	if !o.Form.List {
 		return o.Form.Accepted
 	}
-	one := o.Form.Accepted
-	if len(o.Elements) > 0 {
-		one = o.Elements[0].Form.Accepted
+	switch {
+	case o.Whole:
+		return "a list of sections, which the variable has in YAML or JSON; this one of each must be given: " + o.Elements[0].Form.Accepted
+	case len(o.Elements) > 0:
+		return "a list of sections, which the variable has in YAML or JSON; or in the variable and the flag this one alone of each, separated by commas: " + o.Elements[0].Form.Accepted
 	}
-	return "one or more, separated by commas in the variable and the flag: " + one
+	return "one or more, separated by commas in the variable and the flag: " + o.Form.Accepted
 }
 
 func code(text string) string {

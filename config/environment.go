@@ -1,6 +1,7 @@
 package config
 
 import (
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -40,8 +41,10 @@ func readEnvironment(environ []string, options []Option) (layer, []error) {
 		o, known := names[name]
 		switch {
 		case known:
-			found.values[o.Key] = o.split(value)
-			found.origins[o.Key] = origin
+			given, wrong := o.readText(value, origin)
+			maps.Copy(found.values, given.values)
+			maps.Copy(found.origins, given.origins)
+			problems = append(problems, wrong...)
 		case !strings.HasPrefix(name, variablePrefix), name == FileVariable, name == TokenVariable, isServiceLink(name, pair):
 		default:
 			reason := "unknown option" + suggest(name, "_", candidates) + "; accepted: the variables that `fsproxy serve --help` lists"

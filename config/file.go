@@ -30,7 +30,7 @@ func readFile(path string, options []Option) (layer, []error, error) {
 	if err != nil {
 		return layer{}, nil, fmt.Errorf("configuration file %s: %w", path, err)
 	}
-	r := &fileReader{path: path, options: options, found: newLayer()}
+	r := &fileReader{from: Origin{source: fromFile, name: path}, options: options, found: newLayer()}
 	if root != nil {
 		r.section("", root)
 	}
@@ -70,9 +70,10 @@ func parseYAML(text []byte) (*yaml.Node, error) {
 	return document.Content[0], nil
 }
 
-// fileReader walks the nodes of a file along the option table.
+// fileReader walks the nodes of a file, or of a list that a variable holds, along
+// the option table.
 type fileReader struct {
-	path     string
+	from     Origin // without the line
 	options  []Option
 	found    layer
 	problems []error
@@ -183,7 +184,7 @@ func (r *fileReader) element(o Option, key string, node *yaml.Node) map[string]a
 	}
 	before := len(r.problems)
 	section := map[string]any{}
-	part := &fileReader{path: r.path, options: o.Elements, found: r.found, problems: r.problems}
+	part := &fileReader{from: r.from, options: o.Elements, found: r.found, problems: r.problems}
 	part.elementPairs(key, "", node, section)
 	r.problems = part.problems
 	if _, given := section[o.Elements[0].Key]; !given && len(r.problems) == before {

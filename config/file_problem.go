@@ -83,7 +83,9 @@ func (r *fileReader) add(key string, value *yaml.Node, reason string, line int) 
 }
 
 func (r *fileReader) origin(line int) Origin {
-	return Origin{source: fromFile, name: r.path, line: line}
+	origin := r.from
+	origin.line = line
+	return origin
 }
 
 func indexOf(names []string, name string) int {

@@ -27,17 +27,17 @@ func TestTakeOverTakesWhatMayChangeAtRunTimeAndNothingElse(t *testing.T) {
 	if err := os.WriteFile(token, []byte("0123456789abcdef\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	before := loadText(t, "mode: live\ncache: {max_age: 1h}\n")
-	later := loadText(t, "mode: off\ncache: {max_age: 2h, write_settle: 3s}\nlimits: {max_clients: 5}\nadmin: {token_file: "+token+"}\n")
+	before := loadText(t, "mode: live\nwarm: {interval: 1h}\n")
+	later := loadText(t, "mode: off\nwarm: {interval: 2h}\ncache: {write_settle: 3s}\nlimits: {max_clients: 5}\nadmin: {token_file: "+token+"}\n")
 	reloadable, restart := Changes(before, later)
 	if want := []string{"mode", "cache.write_settle", "limits.max_clients", "admin.token_file"}; !slices.Equal(reloadable, want) {
 		t.Errorf("reloadable: %v", reloadable)
 	}
-	if want := []string{"cache.max_age"}; !slices.Equal(restart, want) {
+	if want := []string{"warm.interval"}; !slices.Equal(restart, want) {
 		t.Errorf("restart: %v", restart)
 	}
 	now := before.TakeOver(later)
-	for key, want := range map[string]string{"mode": "off", "cache.max_age": "1h", "cache.write_settle": "3s", "limits.max_clients": "5"} {
+	for key, want := range map[string]string{"mode": "off", "warm.interval": "1h", "cache.write_settle": "3s", "limits.max_clients": "5"} {
 		if got := now.text(key); got != want {
 			t.Errorf("%s is %s, want %s", key, got, want)
 		}

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 )
 
@@ -67,15 +68,15 @@ func listenerElements() []Option {
 			Meaning: "Where clients connect to",
 		},
 		{
-			Key: "tls.cert_file", Form: words("file", acceptedFile),
+			Key: "tls.cert_file", Reloadable: true, Form: words("file", acceptedFile),
 			Meaning: "PEM certificate to show to clients; needs tls.key_file. Empty: no TLS at this listener",
 		},
 		{
-			Key: "tls.key_file", Form: words("file", acceptedFile),
+			Key: "tls.key_file", Reloadable: true, Form: words("file", acceptedFile),
 			Meaning: "PEM key of tls.cert_file",
 		},
 		{
-			Key: "tls.client_ca_file", Form: words("file", acceptedFile),
+			Key: "tls.client_ca_file", Reloadable: true, Form: words("file", acceptedFile),
 			Meaning: "PEM certificates that a client's must lead to; empty: clients need none",
 		},
 		{
@@ -122,11 +123,20 @@ func (l *loader) checkListenerValues() {
 }
 
 // Server is the configuration of clients' connections, or nil where there is no
-// TLS.
-func (t ListenerTLS) Server() (*tls.Config, error) {
+// TLS. What the files hold counts for those who connect from then on.
+func (t ListenerTLS) Server(log *slog.Logger) (*tls.Config, error) {
 	if t.CertFile == "" {
 		return nil, nil
 	}
+	r, err := newRenewal(log, t.read)
+	if err != nil {
+		return nil, err
+	}
+	return r.server(), nil
+}
+
+// read is Server for what the files hold now.
+func (t ListenerTLS) read() (*tls.Config, error) {
 	certificates, err := TLS{CertFile: t.CertFile, KeyFile: t.KeyFile}.certificates()
 	if err != nil {
 		return nil, fmt.Errorf("tls.cert_file: %w", err)

@@ -3,6 +3,7 @@ package config
 import (
 	"crypto/tls"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 )
@@ -24,7 +25,7 @@ listeners:
 `, certificate, key, certificate, key, certificate))
 	cfg := load(t, Sources{File: file})
 	for i, want := range []struct{ encrypted, asks bool }{{false, false}, {true, false}, {true, true}, {false, false}} {
-		got, err := cfg.Listeners[i].TLS.Server()
+		got, err := cfg.Listeners[i].TLS.Server(slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -56,6 +56,7 @@ func Load(src Sources) (*Config, error) {
 	if err := l.viper.UnmarshalExact(l.config, strictly); err != nil {
 		return nil, fmt.Errorf("the option table and the Config type differ: %w", err)
 	}
+	l.noteFiles()
 	l.validate()
 	if len(l.problems) > 0 {
 		return nil, errors.Join(l.problems...)

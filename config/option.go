@@ -16,13 +16,21 @@ type Option struct {
 	Flag    string // without dashes; "" where there is none
 
 	// Reloadable marks what a running process may take over from a new Config.
-	// A change of any other option needs a restart.
+	// A change of any other option needs a restart. Where Elements are Reloadable
+	// the list itself is not: they are taken over while it has the same elements,
+	// by the first option of each.
 	Reloadable bool
+	// Beside is an option that must stay as it is for this one to be Reloadable;
+	// "": there is none.
+	Beside string
 
 	// Elements are the options of each element, where the value is a list of
-	// sections; their keys may be dotted. In a flag or variable the elements are separated by commas and
-	// each is the value of the first element option.
+	// sections; their keys may be dotted. A variable has them in YAML, or, as a flag
+	// does, in short: the value of the first option of each, with commas between.
 	Elements []Option
+	// Whole: an element says too little by the first of its options, so that there
+	// is no short form.
+	Whole bool
 }
 
 const (
@@ -98,12 +106,12 @@ func cacheOptions() []Option {
 			Meaning: "Memory for rows, overhead included; the limit is the container's, or else the machine's memory",
 		},
 		{
-			Key: "cache.max_age", Default: "1h",
+			Key: "cache.max_age", Reloadable: true, Default: "1h",
 			Form:    durations(time.Millisecond, maxAge),
 			Meaning: "How old a value may be and still be served from memory; no longer than the store's shortest expiry",
 		},
 		{
-			Key: "cache.negative_max_age", Default: "5m",
+			Key: "cache.negative_max_age", Reloadable: true, Default: "5m",
 			Form:    durations(time.Millisecond, maxAge),
 			Meaning: "The same for a field that the store does not have; at most max_age",
 		},
@@ -113,22 +121,22 @@ func cacheOptions() []Option {
 			Meaning: "Parts of the cache with a lock each",
 		},
 		{
-			Key: "cache.max_row_bytes", Default: "1MiB",
+			Key: "cache.max_row_bytes", Reloadable: true, Default: "1MiB",
 			Form:    sizes(64, redisBulkBytes),
 			Meaning: "A larger row is answered and not kept; at most max_bytes",
 		},
 		{
-			Key: "cache.max_features", Default: "65536",
+			Key: "cache.max_features", Reloadable: true, Default: "65536",
 			Form:    integers(1, maxInterned),
 			Meaning: "Distinct features that are known by number; past it a request is forwarded, uncached",
 		},
 		{
-			Key: "cache.max_projections", Default: "4096",
+			Key: "cache.max_projections", Reloadable: true, Default: "4096",
 			Form:    integers(1, maxInterned),
 			Meaning: "Distinct projections that are known by number; past it a request is forwarded, uncached",
 		},
 		{
-			Key: "cache.max_layouts", Default: "16384",
+			Key: "cache.max_layouts", Reloadable: true, Default: "16384",
 			Form:    integers(1, maxInterned),
 			Meaning: "Distinct layouts of rows; past it a row that has to grow is replaced instead",
 		},
@@ -138,7 +146,7 @@ func cacheOptions() []Option {
 			Meaning: "After a write through the proxy, how long a fetcher may still answer with the old value; until then what was written is fetched and not kept",
 		},
 		{
-			Key: "cache.never_cache", Default: "_ts:*",
+			Key: "cache.never_cache", Reloadable: true, Default: "_ts:*",
 			Form:    maybeEmpty(listOf(checked("pattern", "a pattern of feature names in which * is any text, ? any byte and [a-z] a range", checkPattern))),
 			Meaning: "Features that are fetched each time and never kept: those by which a writer decides whether to write, as Feast does by its _ts: fields",
 		},

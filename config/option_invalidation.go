@@ -31,7 +31,7 @@ func invalidationOptions() []Option {
 		}},
 		kafkaOptions(), trackingOptions(),
 		{{
-			Key: "invalidation.stale_while_revalidate", Default: "0s",
+			Key: "invalidation.stale_while_revalidate", Reloadable: true, Default: "0s",
 			Form:    durations(0, time.Hour),
 			Meaning: "How long after a marker the old value may still be served while it is fetched anew, so that an upload is no cliff; the promise grows by it",
 		}},
@@ -54,11 +54,11 @@ func markerElements() []Option {
 	return []Option{
 		{Key: "key", Form: checked("key", "the key of a hash", checkNotEmpty), Meaning: "The key of the hash"},
 		{
-			Key: "interval", Default: "5s", Form: durations(100*time.Millisecond, time.Hour),
+			Key: "interval", Reloadable: true, Default: "5s", Form: durations(100*time.Millisecond, time.Hour),
 			Meaning: "How often it is looked at, jittered by a fifth either way; part of the promise",
 		},
 		{
-			Key: "settle", Default: "10s", Form: durations(0, maxSettle),
+			Key: "settle", Reloadable: true, Default: "10s", Form: durations(0, maxSettle),
 			Meaning: "How long after the marker the last fetcher may take to have the upload, and the marker itself; part of the promise",
 		},
 		{Key: "covers", Default: "*", Form: covers(), Meaning: meaningCovers},
@@ -67,11 +67,11 @@ func markerElements() []Option {
 			Meaning: "A field that changes whenever any other does: while it stays the same, nothing else is read; empty: there is none",
 		},
 		{
-			Key: "max_silence", Default: "1m", Form: durations(200*time.Millisecond, day),
+			Key: "max_silence", Reloadable: true, Default: "1m", Form: durations(200*time.Millisecond, day),
 			Meaning: "How long polls may fail before the source is lost; at least twice interval",
 		},
-		{Key: "on_loss", Default: string(OnLossBypass), Form: onLoss(), Meaning: meaningOnLoss},
-		{Key: "serve_for", Default: "0s", Form: durations(0, maxAge), Meaning: meaningServeFor},
+		{Key: "on_loss", Reloadable: true, Default: string(OnLossBypass), Form: onLoss(), Meaning: meaningOnLoss},
+		{Key: "serve_for", Reloadable: true, Default: "0s", Form: durations(0, maxAge), Meaning: meaningServeFor},
 	}
 }
 
@@ -83,48 +83,48 @@ func kafkaOptions() []Option {
 			Meaning: "Kafka brokers to begin with; none: no Kafka",
 		},
 		{
-			Key: "invalidation.kafka.settle", Default: "2s", Form: durations(0, maxSettle),
+			Key: "invalidation.kafka.settle", Reloadable: true, Default: "2s", Form: durations(0, maxSettle),
 			Meaning: "How long after a record was read a fetcher may still answer with the value before it; until then what it is about is fetched and not kept",
 		},
 		{
-			Key: "invalidation.kafka.check_interval", Default: "1s", Form: durations(100*time.Millisecond, time.Hour),
+			Key: "invalidation.kafka.check_interval", Reloadable: true, Default: "1s", Form: durations(100*time.Millisecond, time.Hour),
 			Meaning: "How often the position in each partition is compared with its end",
 		},
 		{
-			Key: "invalidation.kafka.refresh_interval", Default: "10s", Form: durations(100*time.Millisecond, time.Hour),
+			Key: "invalidation.kafka.refresh_interval", Reloadable: true, Default: "10s", Form: durations(100*time.Millisecond, time.Hour),
 			Meaning: "How often new partitions are looked for",
 		},
 		{
-			Key: "invalidation.kafka.tls.enabled", Default: "false", Form: boolean(),
+			Key: "invalidation.kafka.tls.enabled", Reloadable: true, Default: "false", Form: boolean(),
 			Meaning: "Whether connections to the brokers are encrypted",
 		},
 		{
-			Key: "invalidation.kafka.tls.ca_file", Form: words("file", acceptedFile),
+			Key: "invalidation.kafka.tls.ca_file", Reloadable: true, Form: words("file", acceptedFile),
 			Meaning: "PEM certificates that a broker's certificate must lead to; empty: the system's",
 		},
 		{
-			Key: "invalidation.kafka.tls.cert_file", Form: words("file", acceptedFile),
+			Key: "invalidation.kafka.tls.cert_file", Reloadable: true, Form: words("file", acceptedFile),
 			Meaning: "PEM certificate to show to the brokers; needs key_file",
 		},
 		{
-			Key: "invalidation.kafka.tls.key_file", Form: words("file", acceptedFile),
+			Key: "invalidation.kafka.tls.key_file", Reloadable: true, Form: words("file", acceptedFile),
 			Meaning: "PEM key of cert_file",
 		},
 		{
-			Key: "invalidation.kafka.tls.server_name", Form: words("text", "a host name, or empty"),
+			Key: "invalidation.kafka.tls.server_name", Reloadable: true, Form: words("text", "a host name, or empty"),
 			Meaning: "The name that a broker's certificate must hold; empty: the host that is connected to",
 		},
 		{
-			Key:     "invalidation.kafka.sasl.mechanism",
+			Key: "invalidation.kafka.sasl.mechanism", Reloadable: true,
 			Form:    maybeNone(choice(SASLPlain, SASLScramSHA256, SASLScramSHA512)),
 			Meaning: "How fsproxy authenticates to the brokers; empty: not at all",
 		},
 		{
-			Key: "invalidation.kafka.sasl.username", Form: words("text", "one line of text, or empty"),
+			Key: "invalidation.kafka.sasl.username", Reloadable: true, Form: words("text", "one line of text, or empty"),
 			Meaning: "The user to authenticate as",
 		},
 		{
-			Key: "invalidation.kafka.sasl.password_file", Form: words("file", acceptedFile),
+			Key: "invalidation.kafka.sasl.password_file", Reloadable: true, Form: words("file", acceptedFile),
 			Meaning: "The file that holds the user's password, a line break at its end aside",
 		},
 		{
@@ -149,11 +149,11 @@ func topicElements() []Option {
 		},
 		{Key: "covers", Default: "*", Form: covers(), Meaning: meaningCovers},
 		{
-			Key: "max_lag", Default: "30s", Form: durations(200*time.Millisecond, day),
+			Key: "max_lag", Reloadable: true, Default: "30s", Form: durations(200*time.Millisecond, day),
 			Meaning: "How far behind the topic's end, or unheard, it may be before it is not trusted; at least twice check_interval; part of the promise",
 		},
-		{Key: "on_loss", Default: string(OnLossBypass), Form: onLoss(), Meaning: meaningOnLoss},
-		{Key: "serve_for", Default: "0s", Form: durations(0, maxAge), Meaning: meaningServeFor},
+		{Key: "on_loss", Reloadable: true, Default: string(OnLossBypass), Form: onLoss(), Meaning: meaningOnLoss},
+		{Key: "serve_for", Reloadable: true, Default: "0s", Form: durations(0, maxAge), Meaning: meaningServeFor},
 		{
 			Key: "rewind", Default: "0s", Form: durations(0, maxAge),
 			Meaning: "Where to begin: at the first record of so long ago; 0s: at the end, as nothing is in memory yet",
@@ -173,15 +173,15 @@ func trackingOptions() []Option {
 			Meaning: "How the keys begin of which it is asked to; none: all keys",
 		},
 		{
-			Key: "invalidation.tracking.settle", Default: "1s", Form: durations(0, maxSettle),
+			Key: "invalidation.tracking.settle", Reloadable: true, Default: "1s", Form: durations(0, maxSettle),
 			Meaning: "How long after the announcement another node may still answer with the old value; until then the entity is fetched and not kept",
 		},
 		{
-			Key: "invalidation.tracking.max_silence", Default: "10s", Form: durations(3*time.Second, day),
+			Key: "invalidation.tracking.max_silence", Reloadable: true, Default: "10s", Form: durations(3*time.Second, day),
 			Meaning: "How long a node may not answer before its announcements are taken for lost; it is asked once a second",
 		},
-		{Key: "invalidation.tracking.on_loss", Default: string(OnLossBypass), Form: onLoss(), Meaning: meaningOnLoss},
-		{Key: "invalidation.tracking.serve_for", Default: "0s", Form: durations(0, maxAge), Meaning: meaningServeFor},
+		{Key: "invalidation.tracking.on_loss", Reloadable: true, Default: string(OnLossBypass), Form: onLoss(), Meaning: meaningOnLoss},
+		{Key: "invalidation.tracking.serve_for", Reloadable: true, Default: "0s", Form: durations(0, maxAge), Meaning: meaningServeFor},
 	}
 }
 

@@ -12,7 +12,7 @@ func rolloutOptions() []Option {
 			Key: "rollout.rules", Default: "", Reloadable: true,
 			Form:     maybeEmpty(Form{Kind: "list of sections", Accepted: "{name: any text, features: …, entities: …, mode: …, percent: …, verify: …}", List: true}),
 			Meaning:  "Which reads are answered from memory: the first rule that takes a feature of an entity decides for it; what none takes is done as mode says",
-			Elements: ruleElements(),
+			Elements: ruleElements(), Whole: true,
 		},
 		{
 			Key: "rollout.workers", Default: "2", Form: integers(1, 64),
@@ -23,19 +23,19 @@ func rolloutOptions() []Option {
 			Meaning: "Reads that wait to be compared; those for which there is no room are not, and counted",
 		},
 		{
-			Key: "rollout.patience", Default: "0s", Form: durations(0, day),
+			Key: "rollout.patience", Reloadable: true, Default: "0s", Form: durations(0, day),
 			Meaning: "How much longer than the promise a difference may last before it is called wrong: as long as an upload takes from its first value to its marker",
 		},
 		{
-			Key: "rollout.differences", Default: "1000", Form: integers(1, 100_000),
+			Key: "rollout.differences", Reloadable: true, Default: "1000", Form: integers(1, 100_000),
 			Meaning: "The latest differences that are remembered, of each class",
 		},
 		{
-			Key: "rollout.log", Form: words("text", "stdout, the path of a file to append to, or empty"),
+			Key: "rollout.log", Reloadable: true, Form: words("text", "stdout, the path of a file to append to, or empty"),
 			Meaning: "Where differences are written as they are found, a line of JSON each; empty: nowhere",
 		},
 		{
-			Key: "rollout.log_values", Default: "false", Form: boolean(),
+			Key: "rollout.log_values", Reloadable: true, Default: "false", Form: boolean(),
 			Meaning: "Whether differences show the values, and not just hashes of them",
 		},
 	}
@@ -79,19 +79,19 @@ func shadowOptions() []Option {
 			Meaning: "What its addresses are, as upstream.discovery says of the first",
 		},
 		{Key: "rollout.shadow.username", Form: words("text", "one line of text, or empty"), Meaning: "The user to authenticate there as"},
-		{Key: "rollout.shadow.password_file", Form: words("file", acceptedFile), Meaning: "The file that holds the user's password there, a line break at its end aside"},
-		{Key: "rollout.shadow.tls.enabled", Default: "false", Form: boolean(), Meaning: "Whether connections to it are encrypted"},
+		{Key: "rollout.shadow.password_file", Reloadable: true, Beside: "rollout.shadow.username", Form: words("file", acceptedFile), Meaning: "The file that holds the user's password there, a line break at its end aside"},
+		{Key: "rollout.shadow.tls.enabled", Reloadable: true, Default: "false", Form: boolean(), Meaning: "Whether connections to it are encrypted"},
 		{
-			Key: "rollout.shadow.tls.ca_file", Form: words("file", acceptedFile),
+			Key: "rollout.shadow.tls.ca_file", Reloadable: true, Form: words("file", acceptedFile),
 			Meaning: "PEM certificates that its certificate must lead to; empty: the system's",
 		},
 		{
-			Key: "rollout.shadow.tls.cert_file", Form: words("file", acceptedFile),
+			Key: "rollout.shadow.tls.cert_file", Reloadable: true, Form: words("file", acceptedFile),
 			Meaning: "PEM certificate to show to it; needs key_file",
 		},
-		{Key: "rollout.shadow.tls.key_file", Form: words("file", acceptedFile), Meaning: "PEM key of cert_file"},
+		{Key: "rollout.shadow.tls.key_file", Reloadable: true, Form: words("file", acceptedFile), Meaning: "PEM key of cert_file"},
 		{
-			Key: "rollout.shadow.tls.server_name", Form: words("text", "a host name, or empty"),
+			Key: "rollout.shadow.tls.server_name", Reloadable: true, Form: words("text", "a host name, or empty"),
 			Meaning: "The name that its certificate must hold; empty: the host that is connected to",
 		},
 		{
@@ -99,7 +99,7 @@ func shadowOptions() []Option {
 			Meaning: "How many of the fetches are repeated there, in percent",
 		},
 		{
-			Key: "rollout.shadow.settle", Default: "5s", Form: durations(0, longestApart),
+			Key: "rollout.shadow.settle", Reloadable: true, Default: "5s", Form: durations(0, longestApart),
 			Meaning: "How long after a change the two stores may differ: both are asked again after that",
 		},
 	}

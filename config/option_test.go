@@ -88,7 +88,7 @@ func TestDefaultsAreThoseOfTheOptionTree(t *testing.T) {
 		"rollout.shadow.addresses": "", "rollout.shadow.discovery": "auto", "rollout.shadow.percent": "1", "rollout.shadow.settle": "5s",
 		"log.level": "info", "log.format": "text", "drain_timeout": "10s",
 		"warm.file": "", "warm.interval": "1m", "warm.max_bytes": "1GiB", "warm.save_timeout": "5s", "warm.load_timeout": "30s",
-		"warm.peers": "", "warm.entities": "20000", "warm.rate": "2000", "warm.follow": "0s", "warm.readiness": "0s",
+		"warm.peers": "", "warm.entities": "20000", "warm.rate": "2000", "warm.follow": "0s", "warm.rows": "false", "warm.readiness": "0s",
 		"auth.mode": "none", "auth.password_file": "", "auth.cache_ttl": "1m", "auth.share_rows": "false",
 	} {
 		if got := cfg.text(key); got != want {

@@ -16,6 +16,7 @@ type Warm struct {
 	Entities    int           `mapstructure:"entities"`
 	Rate        int           `mapstructure:"rate"`   // fetches a second
 	Follow      time.Duration `mapstructure:"follow"` // 0: not at all
+	Rows        bool          `mapstructure:"rows"`   // are given to peers, and taken from them
 	Readiness   time.Duration `mapstructure:"readiness"`
 }
 
@@ -68,6 +69,10 @@ func warmOptions() []Option {
 			Meaning: "For how long after the start what the peer's clients ask for is fetched here too, within warm.rate; 0s: not at all",
 		},
 		{
+			Key: "warm.rows", Default: "false", Form: boolean(),
+			Meaning: "Whether the rows themselves, which are values, are given to a peer that starts and presents the token of admin.token_file, one at a time, and asked of warm.peers before what is hot is fetched",
+		},
+		{
 			Key: "warm.readiness", Default: "0s", Form: durations(0, time.Hour),
 			Meaning: "How long at most readiness waits until what is to be loaded and fetched is there; 0s: it does not wait",
 		},
@@ -79,5 +84,8 @@ func (l *loader) checkWarm() {
 	warm := &l.config.Warm
 	if warm.Follow > 0 && len(warm.Peers) == 0 {
 		l.add("warm.follow", fmt.Sprintf("there is nobody to follow for %s; accepted: warm.peers beside it, or 0s", warm.Follow))
+	}
+	if warm.Rows && l.config.Admin.TokenFile == "" {
+		l.add("warm.rows", "rows are values, and whoever asks for them has to present a token; accepted: admin.token_file beside it, or false")
 	}
 }

@@ -6,7 +6,7 @@ import "fmt"
 type Origin struct {
 	source source
 	name   string // path of the file, name of the variable, name of the flag, or of who asked
-	line   int    // of the file, from 1; 0 where it is not known
+	line   int    // of the file or of the variable's text, from 1; 0 where it is not known
 }
 
 type source int
@@ -25,6 +25,9 @@ func (o Origin) String() string {
 	case fromFlag:
 		return "flag --" + o.name
 	case fromEnvironment:
+		if o.line > 1 {
+			return fmt.Sprintf("environment variable %s, line %d of it", o.name, o.line)
+		}
 		return "environment variable " + o.name
 	case fromCaller:
 		return o.name

@@ -23,7 +23,7 @@ func ReadRules(path string, text []byte) ([]Rule, error) {
 		return nil, fmt.Errorf("read the rules in %s: %w", path, err)
 	}
 	l := newRulesLoader()
-	r := &fileReader{path: path, options: Options(), found: newLayer()}
+	r := &fileReader{from: Origin{source: fromFile, name: path}, options: Options(), found: newLayer()}
 	option, _ := r.option(rulesOption)
 	switch {
 	case root == nil:

@@ -6,8 +6,11 @@ import "errors"
 // annotation gives for the option, taken by itself: no file is looked at, and
 // no other option. Its error joins one [Problem] for each fault.
 func (o Option) CheckText(text string) error {
-	_, faults := o.read(o.split(text))
-	var problems []error
+	given, problems := o.readText(text, Origin{})
+	if len(problems) > 0 {
+		return errors.Join(problems...)
+	}
+	_, faults := o.read(given.values[o.Key])
 	for _, f := range faults {
 		problems = append(problems, newProblem(o.Key+f.part, f.text, f.reason, Origin{}))
 	}

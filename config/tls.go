@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 )
 
 // maxPEMBytes bounds the files of certificates: the system's whole bundle has
@@ -12,13 +13,25 @@ import (
 const maxPEMBytes = 4 << 20
 
 // Client is the configuration of connections to the store, or to Kafka, or nil
-// where TLS is not enabled. Each call reads the files again, so a caller that dials anew sees
-// renewed certificates. ServerName is empty unless configured: the caller sets
-// the host it dials.
-func (t TLS) Client() (*tls.Config, error) {
+// where TLS is not enabled. A certificate that is renewed in its files is shown
+// from then on; the authorities are those of now. ServerName is empty unless
+// configured: the caller sets the host it dials.
+func (t TLS) Client(log *slog.Logger) (*tls.Config, error) {
 	if !t.Enabled {
 		return nil, nil
 	}
+	if t.CertFile == "" {
+		return t.read()
+	}
+	r, err := newRenewal(log, t.read)
+	if err != nil {
+		return nil, err
+	}
+	return r.client(), nil
+}
+
+// read is Client for what the files hold now.
+func (t TLS) read() (*tls.Config, error) {
 	roots, err := t.roots()
 	if err != nil {
 		return nil, fmt.Errorf("tls.ca_file: %w", err)

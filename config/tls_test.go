@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
+	"log/slog"
 	"math/big"
 	"strings"
 	"testing"
@@ -38,14 +39,14 @@ func TestTLSClientHasWhatTheFilesHold(t *testing.T) {
 		"FSPROXY_UPSTREAM_TLS_CERT_FILE=" + certificate, "FSPROXY_UPSTREAM_TLS_KEY_FILE=" + key,
 		"FSPROXY_UPSTREAM_TLS_SERVER_NAME=store",
 	}})
-	client, err := cfg.Upstream.TLS.Client()
+	client, err := cfg.Upstream.TLS.Client(slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if client.RootCAs == nil || len(client.Certificates) != 1 || client.ServerName != "store" || client.InsecureSkipVerify {
 		t.Errorf("got %+v", client)
 	}
-	if client, err := Default().Upstream.TLS.Client(); client != nil || err != nil {
+	if client, err := Default().Upstream.TLS.Client(slog.New(slog.DiscardHandler)); client != nil || err != nil {
 		t.Errorf("TLS by default: %v, %v", client, err)
 	}
 }

@@ -236,6 +236,12 @@ func (p *browserPage) resize(width, height int) {
 	p.must("Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}, nil)
 }
 
+// front makes it the tab that is seen: others draw nothing.
+func (p *browserPage) front() {
+	p.browser.t.Helper()
+	p.must("Page.bringToFront", struct{}{}, nil)
+}
+
 // scheme says which colours the person prefers: light or dark.
 func (p *browserPage) scheme(colours string) {
 	p.browser.t.Helper()
@@ -293,9 +299,18 @@ func (p *browserPage) await(what, condition string) {
 // characters.
 func (p *browserPage) press(keys ...string) {
 	p.browser.t.Helper()
-	codes := map[string]int{"Enter": 13, "Tab": 9, "ArrowRight": 39, "ArrowLeft": 37, "Escape": 27}
+	p.pressWith(0, keys...)
+}
+
+// alt is the modifier of that name.
+const alt = 1
+
+// pressWith is press while a modifier is held.
+func (p *browserPage) pressWith(modifier int, keys ...string) {
+	p.browser.t.Helper()
+	codes := map[string]int{"Enter": 13, "Tab": 9, "ArrowRight": 39, "ArrowLeft": 37, "ArrowUp": 38, "Escape": 27}
 	for _, key := range keys {
-		down := map[string]any{"type": "keyDown", "key": key}
+		down := map[string]any{"type": "keyDown", "key": key, "modifiers": modifier}
 		if code, named := codes[key]; named {
 			down["windowsVirtualKeyCode"], down["code"] = code, key
 			if key == "Enter" {
@@ -305,7 +320,7 @@ func (p *browserPage) press(keys ...string) {
 			down["text"] = key
 		}
 		p.must("Input.dispatchKeyEvent", down, nil)
-		up := map[string]any{"type": "keyUp", "key": key}
+		up := map[string]any{"type": "keyUp", "key": key, "modifiers": modifier}
 		p.must("Input.dispatchKeyEvent", up, nil)
 	}
 }

@@ -42,25 +42,33 @@ type decodedFleet struct {
 
 func startDecoded(t *testing.T, options string) *decodedFleet {
 	t.Helper()
-	f := &decodedFleet{
-		proxy: &proxy{addr: loopback(freePort(t)), admin: loopback(freePort(t))}, stored: loopback(freePort(t)),
-		store: startStore(t), file: filepath.Join(t.TempDir(), "features.yaml"),
-	}
-	f.write(t, decodedFeatures)
-	config := filepath.Join(t.TempDir(), "fsproxy.yaml")
-	text := fmt.Sprintf("listeners:\n- {address: %q}\n- {address: %q, values: decoded%s}\nadmin: {address: %q}\nupstream: {addresses: [%q]}\nfeatures_file: %s\n",
-		f.stored, f.addr, options, f.admin, f.store.addr, f.file)
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	f.process = startProcessWith(t, []string{slowMachine}, fsproxyBinary, "serve", "--config", config)
-	f.waitReady(t)
+	f := startDecodedWith(t, options, decodedFeatures, "")
 	f.store.load(t, map[string]hash{"store:1": {
 		"eta": "0.10", "open": "True",
 		"emb":    encodedAs(t, "emb", packedFloats(1, -2)),
 		"stores": encodedAs(t, "stores", packedInts(7, -8)),
 		"tags":   encodedAs(t, "tags", "\x01\x00\x00\x00a\x02\x00\x00\x00bc"),
 	}})
+	return f
+}
+
+// startDecodedWith is startDecoded with another catalogue, further configuration,
+// and nothing in the store.
+func startDecodedWith(t *testing.T, options, catalogue, further string) *decodedFleet {
+	t.Helper()
+	f := &decodedFleet{
+		proxy: &proxy{addr: loopback(freePort(t)), admin: loopback(freePort(t))}, stored: loopback(freePort(t)),
+		store: startStore(t), file: filepath.Join(t.TempDir(), "features.yaml"),
+	}
+	f.write(t, catalogue)
+	config := filepath.Join(t.TempDir(), "fsproxy.yaml")
+	text := fmt.Sprintf("listeners:\n- {address: %q}\n- {address: %q, values: decoded%s}\nadmin: {address: %q}\nupstream: {addresses: [%q]}\nfeatures_file: %s\n%s",
+		f.stored, f.addr, options, f.admin, f.store.addr, f.file, further)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f.process = startProcessWith(t, []string{slowMachine}, fsproxyBinary, "serve", "--config", config)
+	f.waitReady(t)
 	return f
 }
 

@@ -29,6 +29,7 @@ type proxy struct {
 	*process
 	addr  string // of its listener
 	admin string // of its HTTP server
+	file  string // of its configuration, if it has one
 }
 
 // startProxy runs `fsproxy serve` with the flags that a person types, in mode
@@ -51,15 +52,31 @@ func startProxy(t testing.TB, discovery string, upstream ...string) *proxy {
 // everything but listeners and admin, and waits until it is ready.
 func startConfiguredProxy(t testing.TB, options string) *proxy {
 	t.Helper()
-	p := &proxy{addr: loopback(freePort(t)), admin: loopback(freePort(t))}
-	file := filepath.Join(t.TempDir(), "fsproxy.yaml")
-	text := fmt.Sprintf("listeners: [{address: %q}]\nadmin: {address: %q}\n%s", p.addr, p.admin, options)
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatalf("writing the configuration: %v", err)
-	}
-	p.process = startProcess(t, fsproxyBinary, "serve", "--config", file)
+	p := configuredProxy(t, options)
 	p.waitReady(t)
 	return p
+}
+
+// configuredProxy is startConfiguredProxy that does not wait, with further
+// environment, as NAME=value.
+func configuredProxy(t testing.TB, options string, environment ...string) *proxy {
+	t.Helper()
+	p := &proxy{addr: loopback(freePort(t)), admin: loopback(freePort(t))}
+	p.file = filepath.Join(t.TempDir(), "fsproxy.yaml")
+	text := fmt.Sprintf("listeners: [{address: %q}]\nadmin: {address: %q}\n%s", p.addr, p.admin, options)
+	if err := os.WriteFile(p.file, []byte(text), 0o600); err != nil {
+		t.Fatalf("writing the configuration: %v", err)
+	}
+	p.process = startProcessWith(t, environment, fsproxyBinary, "serve", "--config", p.file)
+	return p
+}
+
+// start runs the proxy by its configuration again, after it has ended, and waits
+// until it is ready.
+func (p *proxy) start(t testing.TB) {
+	t.Helper()
+	p.process = startProcess(t, fsproxyBinary, "serve", "--config", p.file)
+	p.waitReady(t)
 }
 
 // waitReady waits until /readyz says 200 and the listener accepts.
@@ -97,7 +114,13 @@ func startRCM(t testing.TB, topology string) *rcm {
 		t.Fatalf("writing the topology: %v", err)
 	}
 	r := &rcm{addr: loopback(freePort(t)), file: file}
-	r.process = startProcess(t, fsproxyBinary, "rcm", "--listen", r.addr, "--topology", file)
-	r.waitForPort(t, r.addr)
+	r.start(t)
 	return r
+}
+
+// start runs the RCM, also again after it has ended.
+func (r *rcm) start(t testing.TB) {
+	t.Helper()
+	r.process = startProcess(t, fsproxyBinary, "rcm", "--listen", r.addr, "--topology", r.file)
+	r.waitForPort(t, r.addr)
 }

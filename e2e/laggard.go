@@ -34,6 +34,7 @@ type laggard struct {
 	last  time.Time  // the due time of the last write; guarded by mu
 	down  bool       // guarded by mu
 	held  bool       // what is queued waits; guarded by mu
+	slow  bool       // each delay is the longest; guarded by mu
 	// client is of the server that writes go to; guarded by mu.
 	client *redis.Client
 }
@@ -46,7 +47,11 @@ func (l *laggard) send(w write) {
 		w.done()
 		return
 	}
-	w.due = time.Now().Add(time.Duration(l.rnd.Int64N(int64(l.longest) + 1)))
+	delay := l.longest
+	if !l.slow {
+		delay = time.Duration(l.rnd.Int64N(int64(l.longest) + 1))
+	}
+	w.due = time.Now().Add(delay)
 	if w.due.Before(l.last) {
 		w.due = l.last
 	}

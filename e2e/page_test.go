@@ -56,7 +56,7 @@ func TestPageShowsWhatChangesWithoutComplaints(t *testing.T) {
 	p.await("verdict and mode", `document.querySelector("#health").textContent === "healthy" && document.querySelector("#mode").textContent === "mode live"`)
 	for _, table := range pageTables {
 		p.choose(table)
-		p.await("something in the table of "+table, fmt.Sprintf(`document.querySelector("#panel-%[1]s tbody tr") || !document.querySelector("#panel-%[1]s .empty").hidden`, table))
+		p.await("something in the table of "+table, fmt.Sprintf(`document.querySelector("#panel-%[1]s tbody tr, #panel-%[1]s .rule") || !document.querySelector("#panel-%[1]s .empty").hidden`, table))
 	}
 	p.choose("features")
 	p.await("a minute's shape", `document.querySelectorAll(".chart path")[1].getAttribute("d").length > 100`)
@@ -107,12 +107,7 @@ func TestPageLooksAtEntitiesAndChanges(t *testing.T) {
 	startDemo(t, admin)
 	p := openPage(t, startBrowser(t), admin, 1280, 900)
 	p.await("entities that are asked for much", `document.querySelector("#hottest button")`)
-	run := func(script string) {
-		t.Helper()
-		if err := p.evaluate(script, nil); err != nil {
-			t.Fatal(err)
-		}
-	}
+	run := p.run
 	run(`document.querySelector("#hottest button").click()`)
 	p.await("what is held of it", `document.querySelectorAll("#looked tbody tr").length > 5 && document.querySelector("#looked p").textContent.includes("slot")`)
 	p.shoot("entity")
@@ -166,59 +161,93 @@ rollout:
 	return p
 }
 
-func TestPageChangesARuleAndShowsWhatDiffers(t *testing.T) {
+// rule is the item of the list that has a name, as JavaScript.
+func rule(name string) string {
+	return fmt.Sprintf(`[...document.querySelectorAll("#rule-list > li")].find((li) => li.querySelector("[data-key=name]").value === %q)`, name)
+}
+
+// ruleNames are the names of the rules on the page in their order, as JavaScript.
+const ruleNames = `[...document.querySelectorAll("#rule-list [data-key=name]")].map((e) => e.value).join()`
+
+// fill puts text into a field of a rule as a person would.
+func (p *browserPage) fill(name, key, text string) {
+	p.browser.t.Helper()
+	p.run(fmt.Sprintf(`{ const e = %s.querySelector("[data-key=%s]"); e.value = %q; e.dispatchEvent(new Event("input")); }`, rule(name), key, text))
+}
+
+// run runs a script, which must not fail.
+func (p *browserPage) run(script string) {
+	p.browser.t.Helper()
+	if err := p.evaluate(script, nil); err != nil {
+		p.browser.t.Fatal(err)
+	}
+}
+
+// answer waits for a question with certain words and answers it.
+func (p *browserPage) answer(words, answer string) {
+	p.browser.t.Helper()
+	p.await("being asked", fmt.Sprintf(`document.querySelector("#confirm").open && document.querySelector("#confirm-text").textContent.includes(%q)`, words))
+	p.run(fmt.Sprintf(`document.querySelector("#confirm button[value=%s]").click()`, answer))
+}
+
+// openRules opens the page of a process with the rules that it shows.
+func openRules(t testing.TB, proxy *proxy, b *browser) *browserPage {
+	t.Helper()
+	p := openPage(t, b, proxy.admin, 1280, 900)
+	p.choose("rules")
+	p.await("the rules in their order", ruleNames+` === "never,canary,default"`)
+	return p
+}
+
+func TestPageChangesRulesAndShowsWhatDiffers(t *testing.T) {
 	proxy := startDifferingProxy(t)
 	client := dialWire(t, proxy.addr) // stays through all changes
-	p := openPage(t, startBrowser(t), proxy.admin, 1280, 900)
-	run := func(script string) {
-		t.Helper()
-		if err := p.evaluate(script, nil); err != nil {
-			t.Fatal(err)
-		}
-	}
+	p := openRules(t, proxy, startBrowser(t))
 	p.await("what live would bring", `!document.querySelector("#compared").hidden && document.querySelector("#tile-projected-rate .value").textContent.includes("%")`)
 	p.await("the wrong values", `document.querySelector("#tile-wrong.bad .value").textContent !== "0"`)
-	p.choose("differences")
+	p.run(`document.querySelector("#tile-wrong button").click()`)
 	p.await("the difference", `[...document.querySelectorAll("#panel-differences tbody tr")].some((r) => r.textContent.includes("wrong") && r.textContent.includes("st_1") && r.textContent.includes("fs:markers") && r.textContent.includes("dry run"))`)
 	p.shoot("differences-light")
-
-	const row = `[...document.querySelectorAll("#panel-rules tbody tr")].find((r) => r.cells[1].textContent === "canary")`
 	p.choose("rules")
-	p.await("the rules in their order", `[...document.querySelectorAll("#panel-rules tbody tr")].map((r) => r.cells[1].firstChild.data).join() === "never,canary,default"`)
-	p.await("what was compared under the default rule", `document.querySelector("#panel-rules tbody tr:last-child").lastChild.textContent !== "–"`)
-	// By keyboard: into the field, another number, Enter.
-	run(row + `.querySelector("input.percent").focus(); document.activeElement.select()`)
+	p.await("what was compared under the default rule", rule("default")+`.querySelector(".counts.bad").textContent.includes("wrong")`)
+
+	// By keyboard: into the field, another number, Enter, and Enter on No.
+	p.run(rule("canary") + `.querySelector("[data-key=percent]").select()`)
 	p.press("2", "5")
-	p.await("the change being marked", row+`.querySelector("input.percent").classList.contains("changed") && !`+row+`.querySelector("button").disabled`)
+	p.await("the change being marked", rule("canary")+`.querySelector("[data-key=percent]").classList.contains("changed") && document.querySelector("#rules-draft").textContent.includes("canary: percent from 1 % to 25 %")`)
+	p.press("Enter")
+	p.await("being asked", `document.querySelector("#confirm").open && document.querySelector("#confirm-text").textContent.includes("More reads may be answered from memory")`)
+	p.press("Enter")
+	p.await("nothing being changed", `!document.querySelector("#confirm").open && !document.querySelector("#rules-draft").hidden`)
+
+	// Another rule, before that one, and one of them gone: all at once.
+	p.run(`document.querySelector("#rules-add").click()`)
+	p.press(strings.Split("watch", "")...)
+	p.fill("watch", "features", "a\nsaf_*")
+	p.run(`document.querySelector("#rules-draft").scrollIntoView()`)
 	p.shoot("rules-light")
-	p.press("Enter")
-	p.await("being asked", `document.querySelector("#confirm").open && document.querySelector("#confirm-text").textContent === "Change rule canary: percent from 1 % to 25 %?"`)
-	run(`document.querySelector("#confirm button[value=no]").click()`)
-	p.press("Enter")
-	p.await("being asked again", `document.querySelector("#confirm").open`)
-	run(`document.querySelector("#confirm button[value=yes]").click()`)
-	p.await("the outcome", `document.querySelector("#rules-outcome").textContent.includes("25 %") && document.querySelector("#rules-note").textContent.includes("by hand")`)
-	run(row + `.querySelector("select").value = "dry-run"; ` + row + `.querySelector("select").dispatchEvent(new Event("input")); ` + row + `.querySelector("button").click()`)
-	p.await("being asked", `document.querySelector("#confirm").open`)
-	run(`document.querySelector("#confirm button[value=yes]").click()`)
-	p.await("the outcome", `document.querySelector("#rules-outcome").textContent.includes("mode from live to dry-run")`)
-	rules, err := proxy.get("/api/v1/rules")
-	if err != nil || !strings.Contains(rules, `"mode":"dry-run","percent":25,"verify_percent":100`) {
-		t.Errorf("%v: the rules are %s", err, rules)
+	p.pressWith(alt, "ArrowUp")
+	p.await("the new rule before the other", ruleNames+` === "never,watch,canary,default" && document.querySelector("#rules-outcome").textContent.includes("is 2 of 4")`)
+	p.run(rule("never") + `.querySelector("[aria-label^=Take]").click()`)
+	if rules, err := proxy.get("/api/v1/rules"); err != nil || strings.Contains(rules, "watch") || !strings.Contains(rules, "never") {
+		t.Errorf("%v: what is not in force yet is: %s", err, rules)
 	}
-	// A value that cannot be is refused before anybody is asked.
-	run(row + `.querySelector("input.percent").value = "101"; ` + row + `.querySelector("input.percent").dispatchEvent(new Event("input")); ` + row + `.querySelector("button").click()`)
-	if p.text(`document.querySelector("#confirm").open`) != "false" {
-		t.Error("a percentage of 101 is asked about")
+	p.run(`document.querySelector("#rules-apply").click()`)
+	p.answer("never taken away", "yes")
+	p.await("the outcome", `document.querySelector("#rules-outcome").textContent.startsWith("In force: ") && document.querySelector("#rules-draft").hidden && document.querySelector("#rules-note").textContent.includes("by hand")`)
+	rules, err := proxy.get("/api/v1/rules")
+	if err != nil || !strings.Contains(rules, `"name":"watch","features":["a","saf_*"],"entities":[],"mode":"dry-run","percent":100,"verify_percent":0`) ||
+		!strings.Contains(rules, `"mode":"live","percent":25,"verify_percent":100`) || strings.Contains(rules, "never") || strings.Index(rules, "watch") > strings.Index(rules, "canary") {
+		t.Errorf("%v: the rules are %s", err, rules)
 	}
 	if got := client.do(t, "HMGET", "st_1", "b"); got != bulks("1") {
 		t.Errorf("the connection that was open all along is answered %q", got)
 	}
-	p.choose("rules")
-	p.scheme("dark")
-	p.shoot("rules-dark")
-	for _, colours := range []string{"light", "dark"} {
+	p.fill("canary", "percent", "10")
+	for _, colours := range []string{"dark", "light"} {
 		p.scheme(colours)
+		p.resize(1280, 900)
+		p.shoot("rules-" + colours)
 		p.resize(390, 844)
 		for _, table := range []string{"differences", "rules"} {
 			p.choose(table)
@@ -229,6 +258,86 @@ func TestPageChangesARuleAndShowsWhatDiffers(t *testing.T) {
 			p.shoot("phone-" + table + "-" + colours)
 		}
 	}
+	wantNoComplaints(t, p)
+}
+
+// Whatever cannot be is said at its field, by the page or by the process.
+func TestPageSaysWhatIsWrongWithARuleAtItsField(t *testing.T) {
+	proxy := startDifferingProxy(t)
+	p := openRules(t, proxy, startBrowser(t))
+	mistake := func(name, key string) string { return rule(name) + `.querySelector(".` + key + ` .mistake")` }
+	p.fill("canary", "percent", "101")
+	p.fill("canary", "verify_percent", "")
+	p.run(`document.querySelector("#rules-apply").click()`)
+	p.await("both numbers being refused", mistake("canary", "percent")+`.textContent.includes("from 0 to 100") && !`+mistake("canary", "verify_percent")+`.hidden && document.activeElement.dataset.key === "percent"`)
+	if p.text(`document.querySelector("#confirm").open`) != "false" {
+		t.Error("a percentage of 101 is asked about")
+	}
+	p.run(`document.querySelector("#rules-discard").click()`)
+	p.await("all as it was", `document.querySelector("#rules-draft").hidden && document.querySelector("#rule-list [aria-invalid]") === null`)
+
+	p.fill("never", "features", "c\n[")
+	p.fill("canary", "name", "never")
+	p.run(`document.querySelector("#rules-apply").click()`)
+	p.answer("Put in force", "yes")
+	p.await("the pattern being refused", `[...document.querySelectorAll(".rule .features .mistake")][0].textContent.includes("[") && document.activeElement.dataset.key === "features" && document.querySelector("#rules-outcome.failing")`)
+	p.shoot("mistakes")
+	p.run(`document.querySelector("#rule-list [data-key=features]").value = "c"`)
+	p.run(`document.querySelector("#rules-apply").click()`)
+	p.answer("Put in force", "yes")
+	p.await("the second name being refused", `document.querySelectorAll(".rule .name .mistake")[1].textContent.includes("the same name")`)
+	rules, err := proxy.get("/api/v1/rules")
+	if err != nil || !strings.HasPrefix(rules, `[{"name":"never","features":["c"],"entities":[],"mode":"off"`) || !strings.Contains(rules, `"name":"canary","features":["b"],"entities":["st_*"],"mode":"live","percent":1,"verify_percent":100`) {
+		t.Errorf("%v: after refusals the rules are %s", err, rules)
+	}
+}
+
+// Of two who edit the rules at a time, neither overwrites what the other did unseen.
+func TestPageDoesNotOverwriteWhatSomebodyElseHasChanged(t *testing.T) {
+	proxy := startDifferingProxy(t)
+	b := startBrowser(t)
+	one, other := openRules(t, proxy, b), openRules(t, proxy, b)
+	apply := `document.querySelector("#rules-apply").click()`
+	other.fill("canary", "percent", "2")
+	one.front()
+	one.fill("never", "mode", "dry-run")
+	one.run(apply)
+	one.answer("never: mode from off to dry-run", "yes")
+	one.await("the outcome", `document.querySelector("#rules-outcome").textContent.startsWith("In force: ")`)
+	other.front()
+	other.await("being told of it", `!document.querySelector("#rules-meanwhile").hidden && document.querySelector("#rules-meanwhile").textContent.includes("never: mode from off to dry-run")`)
+	other.shoot("meanwhile")
+	other.run(apply)
+	other.answer("canary: percent from 1 % to 2 %", "yes")
+	other.await("being refused", `document.querySelector("#rules-outcome.failing").textContent.includes("changed meanwhile")`)
+	other.run(`document.querySelector("#rules-mine").click()`)
+	other.await("both changes being shown as its own", `document.querySelector("#rules-meanwhile").hidden && document.querySelector("#rules-draft").textContent.includes("never: mode from dry-run to off")`)
+	other.fill("never", "mode", "dry-run")
+	other.run(apply)
+	other.answer("canary: percent from 1 % to 2 %", "yes")
+	other.await("the outcome", `document.querySelector("#rules-outcome").textContent.startsWith("In force: canary")`)
+	one.front()
+	one.await("the other's change", rule("canary")+`.querySelector("[data-key=percent]").value === "2"`)
+	rules, err := proxy.get("/api/v1/rules")
+	if err != nil || !strings.Contains(rules, `"mode":"dry-run","percent":100`) || !strings.Contains(rules, `"percent":2,`) {
+		t.Errorf("%v: the rules are %s", err, rules)
+	}
+	wantNoComplaints(t, one)
+}
+
+func TestPageChangesTheSecondStoresShare(t *testing.T) {
+	first, second := startStore(t), startStore(t)
+	proxy := startConfiguredProxy(t, fmt.Sprintf("upstream: {addresses: [%q]}\nrollout: {shadow: {addresses: [%q], percent: 1}}\n", first.addr, second.addr))
+	p := openPage(t, startBrowser(t), proxy.admin, 1280, 900)
+	p.await("the share", `!document.querySelector("#shadow").hidden && document.querySelector("#shadow-percent").value === "1" && !document.querySelector("#tile-shadow").hidden`)
+	p.run(`document.querySelector("#shadow-percent").select()`)
+	p.press("2", "0", "Enter")
+	p.answer("Repeat 20 % of the fetches", "yes")
+	p.await("the outcome", `document.querySelector("#outcome").textContent.startsWith("20 % of the fetches")`)
+	if shadow, err := proxy.get("/api/v1/shadow"); err != nil || !strings.Contains(shadow, `"percent":20,`) {
+		t.Errorf("%v: the second store is %s", err, shadow)
+	}
+	p.shoot("shadow")
 	wantNoComplaints(t, p)
 }
 

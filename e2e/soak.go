@@ -5,6 +5,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -31,6 +32,11 @@ const (
 	// soakSlack is for what a busy machine keeps from being done in time.
 	soakSlack = 500 * time.Millisecond
 
+	// soakSnapshot lies between two snapshots.
+	soakSnapshot = 700 * time.Millisecond
+	// soakDrain is how long the proxy serves on after SIGTERM.
+	soakDrain = 300 * time.Millisecond
+
 	soakEvictTopic = "soak-evict" // RESP records; what they are about is evicted
 	soakValueTopic = "soak-value" // JSON records; values are put in place
 	soakPartitions = 2
@@ -43,16 +49,22 @@ const (
 	byEviction kind = iota // a record that evicts
 	byValue                // a record that brings the value
 	byUpload               // a marker
+	byWrite                // they pass through the proxy, and nobody else tells of them
 	kinds
 )
 
-func (k kind) String() string { return [...]string{"evicted", "put in place", "uploaded"}[k] }
+func (k kind) String() string {
+	return [...]string{"evicted", "put in place", "uploaded", "written through"}[k]
+}
 
 // bound is B, as docs/CONSISTENCY.md has it.
 func (k kind) bound() time.Duration {
 	loss := soakMaxLag
-	if k == byUpload {
+	switch k {
+	case byUpload:
 		loss = soakSilence
+	case byWrite:
+		loss = 0
 	}
 	return loss + soakSettle + soakFetch + soakSlack
 }
@@ -72,7 +84,10 @@ type soak struct {
 	*recorded
 	seed   uint64
 	kafka  *broker
+	rcm    *rcm
 	proxy  *proxy
+	lives  lives // of the proxy
+	forget bool  // each second feature is uploaded without a marker
 	entity []string
 	fields [kinds][]string
 	names  [kinds][]string
@@ -101,7 +116,9 @@ func startSoak(t testing.TB, seed uint64, settle time.Duration) *soak {
 	for _, topic := range []string{soakEvictTopic, soakValueTopic} {
 		s.kafka.createTopic(t, topic, soakPartitions)
 	}
-	s.proxy = startConfiguredProxy(t, s.options(startRCM(t, s.fleet.topology()).addr, settle))
+	s.rcm = startRCM(t, s.fleet.topology())
+	s.proxy = startConfiguredProxy(t, s.options(s.rcm.addr, settle)+
+		fmt.Sprintf("warm: {file: %q, interval: %s}\n", filepath.Join(t.TempDir(), "warm"), soakSnapshot))
 	return s
 }
 
@@ -132,6 +149,8 @@ func (s *soak) options(rcm string, settle time.Duration) string {
 	return fmt.Sprintf(`
 upstream: {addresses: [%q], fetch_timeout: %s}
 log: {level: info}
+cache: {write_settle: %s}
+drain_timeout: %s
 invalidation:
   markers:
     - {key: %q, interval: %s, settle: %s, max_silence: %s, covers: [%s]}
@@ -143,7 +162,7 @@ invalidation:
     topics:
       - {name: %s, format: resp, apply: evict, max_lag: %s, covers: [%s]}
       - {name: %s, format: json, apply: update, max_lag: %s, covers: [%s]}
-`, rcm, soakFetch, markersKey, soakInterval, settle, soakSilence, list(byUpload), s.kafka.addr, settle,
+`, rcm, soakFetch, settle, soakDrain, markersKey, soakInterval, settle, soakSilence, list(byUpload), s.kafka.addr, settle,
 		soakEvictTopic, soakMaxLag, list(byEviction), soakValueTopic, soakMaxLag, list(byValue))
 }
 

@@ -5,19 +5,48 @@ package e2e
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
 )
 
 // chaosPause lies between two disturbances.
-const chaosPause = 3 * time.Second
+const chaosPause = 2 * time.Second
 
 // disturbances are what is done to the parts of a soak, each for a while.
 var disturbances = []struct {
 	name string
 	do   func(ctx context.Context, t testing.TB, s *soak, rnd *rand.Rand)
 }{
+	{"fsproxy is stopped, and starts again", func(ctx context.Context, t testing.TB, s *soak, rnd *rand.Rand) {
+		s.restart(t, syscall.SIGTERM, func() { sleep(ctx, upTo(rnd, soakMaxLag)) })
+	}},
+	{"fsproxy is killed, and starts again", func(ctx context.Context, t testing.TB, s *soak, rnd *rand.Rand) {
+		s.restart(t, syscall.SIGKILL, func() { sleep(ctx, upTo(rnd, soakMaxLag)) })
+	}},
+	{"topics lose what they have while fsproxy is down", func(ctx context.Context, t testing.TB, s *soak, rnd *rand.Rand) {
+		s.restart(t, syscall.SIGTERM, func() {
+			sleep(ctx, upTo(rnd, soakMaxLag))
+			for p := range soakPartitions {
+				s.kafka.deleteRecords(t, soakEvictTopic, p)
+				s.kafka.deleteRecords(t, soakValueTopic, p)
+			}
+		})
+	}},
+	{"fsproxy starts while Kafka does not answer", func(ctx context.Context, t testing.TB, s *soak, rnd *rand.Rand) {
+		s.restart(t, syscall.SIGTERM, func() {
+			sleep(ctx, upTo(rnd, soakMaxLag/2))
+			s.kafka.signal(t, syscall.SIGSTOP)
+		})
+		sleep(ctx, upTo(rnd, 2*soakMaxLag))
+		s.kafka.signal(t, syscall.SIGCONT)
+	}},
+	{"the RCM is killed", func(ctx context.Context, t testing.TB, s *soak, rnd *rand.Rand) {
+		s.rcm.kill()
+		sleep(ctx, upTo(rnd, soakMaxLag))
+		s.rcm.start(t)
+	}},
 	{"Kafka is killed", func(ctx context.Context, t testing.TB, s *soak, rnd *rand.Rand) {
 		s.kafka.kill()
 		sleep(ctx, upTo(rnd, 2*soakMaxLag))
@@ -55,8 +84,13 @@ func upTo(rnd *rand.Rand, d time.Duration) time.Duration { return time.Duration(
 // ctx ends. It leaves everything running.
 func (s *soak) disturb(ctx context.Context, t testing.TB) {
 	rnd := rand.New(rand.NewPCG(s.seed, 3))
-	for {
-		for _, i := range rnd.Perm(len(disturbances)) {
+	for round := 0; ; round++ {
+		order := rnd.Perm(len(disturbances))
+		if round == 0 { // however short the soak: a restart that finds something to take over
+			at := slices.Index(order, 0)
+			order[0], order[at] = order[at], order[0]
+		}
+		for _, i := range order {
 			sleep(ctx, chaosPause)
 			if ctx.Err() != nil {
 				return

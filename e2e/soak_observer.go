@@ -29,7 +29,8 @@ type soakTally struct {
 	errors     int                  // requests that were answered with an error
 	excused    int                  // values older than promised for which the harness was late
 	oldest     [kinds]time.Duration // of values served
-	violations int
+	violations [kinds]int
+	nonsense   int      // answers that the store never held
 	shown      []string // the first violations
 }
 
@@ -40,13 +41,22 @@ func (t *soakTally) String() string {
 	for k, age := range t.oldest {
 		oldest = append(oldest, fmt.Sprintf("%v %v (bound %v)", kind(k), age.Round(time.Millisecond), kind(k).bound()))
 	}
-	return fmt.Sprintf("%d answers checked, %d violations; oldest served: %s; %d requests failed, %d answers excused",
-		t.answers, t.violations, strings.Join(oldest, ", "), t.errors, t.excused)
+	return fmt.Sprintf("%d answers checked, %v violations; oldest served: %s; %d requests failed, %d answers excused",
+		t.answers, t.broken(), strings.Join(oldest, ", "), t.errors, t.excused)
 }
 
-// violate takes note of a violation.
-func (t *soakTally) violate(text string) {
-	t.violations++
+// broken is how many answers broke the promise. The caller holds mu, or nobody
+// watches any more.
+func (t *soakTally) broken() int {
+	n := t.nonsense
+	for _, v := range t.violations {
+		n += v
+	}
+	return n
+}
+
+// show keeps the first violations.
+func (t *soakTally) show(text string) {
 	if len(t.shown) < shownMismatches {
 		t.shown = append(t.shown, text)
 	}
@@ -56,12 +66,14 @@ func (t *soakTally) violate(text string) {
 type observer struct {
 	*soak
 	wire        *wire
+	life        int64 // of the proxy that wire is to
+	proxyAddr   string
 	projections [][]string
 	kindOf      map[string]kind
 }
 
-func (s *soak) newObserver(w *wire) *observer {
-	o := &observer{soak: s, wire: w, kindOf: map[string]kind{}}
+func (s *soak) newObserver() *observer {
+	o := &observer{soak: s, kindOf: map[string]kind{}}
 	var all, some []string
 	for k, fields := range s.fields {
 		for i, f := range fields {
@@ -72,6 +84,7 @@ func (s *soak) newObserver(w *wire) *observer {
 			}
 		}
 	}
+	o.proxyAddr = s.proxy.addr
 	o.projections = [][]string{all, some, s.fields[byValue], s.fields[byUpload][:1]}
 	return o
 }
@@ -82,14 +95,15 @@ type question struct {
 	fields []string
 }
 
-// watch asks at random until ctx ends. An error of the connection ends it too.
+// watch asks at random until ctx ends. A connection that is lost while the proxy
+// lives is an error, which ends it.
 func (o *observer) watch(ctx context.Context, rnd *rand.Rand) error {
 	for ctx.Err() == nil {
 		questions := make([]question, askedTogether)
 		for i := range questions {
 			questions[i] = question{o.entity[zipf(rnd, len(o.entity))], o.projections[rnd.IntN(len(o.projections))]}
 		}
-		if err := o.ask(questions); err != nil {
+		if err := o.ask(ctx, questions); err != nil {
 			return err
 		}
 		sleep(ctx, askPause)
@@ -98,9 +112,9 @@ func (o *observer) watch(ctx context.Context, rnd *rand.Rand) error {
 }
 
 // all asks for everything once.
-func (o *observer) all() error {
+func (o *observer) all(ctx context.Context) error {
 	for _, e := range o.entity {
-		if err := o.ask([]question{{e, o.projections[0]}}); err != nil {
+		if err := o.ask(ctx, []question{{e, o.projections[0]}}); err != nil {
 			return err
 		}
 	}
@@ -108,7 +122,12 @@ func (o *observer) all() error {
 }
 
 // ask puts questions in one pipeline and judges the answers.
-func (o *observer) ask(questions []question) error {
+func (o *observer) ask(ctx context.Context, questions []question) error {
+	if o.wire == nil {
+		if o.wire, o.life = o.lives.dial(ctx, o.proxyAddr); o.wire == nil {
+			return nil // ctx ended
+		}
+	}
 	var request []byte
 	for _, q := range questions {
 		request = appendCommand(request, append([]string{"HMGET", q.entity}, q.fields...)...)
@@ -116,6 +135,11 @@ func (o *observer) ask(questions []question) error {
 	asked := time.Now()
 	answers, err := o.wire.exchange(request, len(questions))
 	if err != nil {
+		_ = o.wire.Close()
+		o.wire = nil
+		if o.lives.over(o.life) {
+			return nil
+		}
 		return fmt.Errorf("asking fsproxy: %w", err)
 	}
 	for i, q := range questions {
@@ -139,11 +163,13 @@ func (o *observer) check(q question, answer string, asked time.Time) {
 		o.tally.answers++
 		switch {
 		case err != nil:
-			o.tally.violate(err.Error())
+			o.tally.nonsense++
+			o.tally.show(err.Error())
 		case v.age <= k.bound() || !v.excused:
 			o.tally.oldest[k] = max(o.tally.oldest[k], v.age)
 			if v.age > k.bound() {
-				o.tally.violate(fmt.Sprintf("%s %s (%v) was answered %q, which was not so any more since %v, %v are promised",
+				o.tally.violations[k]++
+				o.tally.show(fmt.Sprintf("%s %s (%v) was answered %q, which was not so any more since %v, %v are promised",
 					q.entity, f, k, values[i], v.age, k.bound()))
 			}
 		default:

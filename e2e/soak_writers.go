@@ -83,6 +83,44 @@ func (s *soak) upload(ctx context.Context) {
 			}
 			s.change(e, hash{field: value}, func(numbers map[string]int) { told[cell{e, field}] = numbers[field] })
 		}
+		if s.forget && which%2 == 0 {
+			s.told(told)
+			continue
+		}
 		s.mark(hash{name: version}, told)
+	}
+}
+
+const (
+	// burst is how many writes pass through the proxy in a row, burstPause what
+	// lies between two bursts on average: a write voids the snapshot, and there is
+	// to be one now and then.
+	burst      = 5
+	burstPause = 3 * time.Second
+)
+
+// writeThrough has values change by writes that pass through the proxy, until ctx
+// ends: to one fetcher by the proxy, to all as a store would do it. What was
+// answered is told.
+func (s *soak) writeThrough(ctx context.Context, addr string) {
+	rnd := rand.New(rand.NewPCG(s.seed, 4))
+	for n := 0; ctx.Err() == nil; n++ {
+		if n%burst == 0 {
+			sleep(ctx, time.Duration(rnd.Int64N(int64(2*burstPause))))
+		}
+		entity := s.entity[zipf(rnd, len(s.entity))]
+		field := s.fields[byWrite][rnd.IntN(len(s.fields[byWrite]))]
+		value := strconv.FormatInt(s.versions.Add(1), 10)
+		s.lives.write.Lock() // no restart in the middle of it
+		var numbers map[string]int
+		s.change(entity, hash{field: value}, func(issued map[string]int) { numbers = issued })
+		// Not until ctx ends: what has changed is told.
+		if w, _ := s.lives.dial(context.WithoutCancel(ctx), addr); w != nil {
+			if _, err := w.pipeline([]string{"HSET", entity, field, value}); err == nil { // be the answer an error
+				s.told(cellsOf(entity, numbers))
+			}
+			_ = w.Close()
+		}
+		s.lives.write.Unlock()
 	}
 }

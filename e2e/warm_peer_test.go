@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"testing"
 	"time"
@@ -96,44 +95,5 @@ func TestASnapshotOfNoUseTellsWhatToFetch(t *testing.T) {
 	}
 	if _, err := os.Stat(s.file + ".bad"); err != nil {
 		t.Error(err)
-	}
-}
-
-// curveSteps and curveReads are how the rate of hits is told after a start: of so
-// many reads in a row, so many times.
-const (
-	curveSteps = 10
-	curveReads = 100
-)
-
-// The rate of hits after a start, cold, from a snapshot and from a peer, printed
-// step by step; it must be in that order at the first step, where it matters.
-func TestTheRateOfHitsAfterAStart(t *testing.T) {
-	s := startWarmStore(t)
-	first := s.start(t)
-	s.fill(t, first, "old")
-	curve := func(name string, p *proxy) []int {
-		source{p, "fs:markers"}.await(t, "trusted")
-		w := dialWire(t, p.addr)
-		var rates []int
-		random := rand.New(rand.NewPCG(1, 1))
-		for range curveSteps {
-			before := p.fields(t)
-			for range curveReads {
-				w.do(t, "HMGET", fmt.Sprint("st_", random.IntN(warmEntities)), "a", "b")
-			}
-			rates = append(rates, waitForFields(t, p, before, 2*curveReads).fromMemory()*100/(2*curveReads))
-		}
-		t.Logf("%-9s %d %% of fields from memory, for each %d reads", name, rates, curveReads)
-		return rates
-	}
-	cold := curve("cold", s.startPeer(t, ""))
-	warmed := curve("peer", s.startPeer(t, ", readiness: 20s", first))
-	first.end(t)
-	again := s.start(t)
-	again.awaitLog(t, tookOver)
-	kept := curve("snapshot", again)
-	if kept[0] < 95 || warmed[0] < 80 || cold[0] > 60 {
-		t.Errorf("at first: cold %d %%, peer %d %%, snapshot %d %%", cold[0], warmed[0], kept[0])
 	}
 }

@@ -112,7 +112,10 @@ func (r *reader) entries(n *yaml.Node) []entry {
 	}
 	entries := make([]entry, 0, len(n.Content))
 	for _, element := range n.Content {
-		entries = append(entries, r.entry(followed(element)))
+		n, e := followed(element), r.entry(followed(element))
+		if n.Kind == yaml.MappingNode { // else that is all that is to be said of it
+			entries = append(entries, e)
+		}
 		r.feature = ""
 	}
 	return entries

@@ -118,6 +118,13 @@ func TestDefaultsAreDecodedByType(t *testing.T) {
 	}
 }
 
+func TestOfWhatIsNoFeatureNothingElseIsSaid(t *testing.T) {
+	catalogue, problems := parse("f.yaml", []byte("features:\n- a\n-\n- [b]\n- {name: c, type: int}\n"))
+	if len(problems) != 3 || catalogue.Len() != 1 {
+		t.Errorf("%d features, problems %v", catalogue.Len(), problems)
+	}
+}
+
 func TestEveryProblemIsToldWithLineFeatureAndFix(t *testing.T) {
 	for _, c := range []struct{ content, want string }{
 		{"", "features.yaml: holds no catalogue; "},
@@ -136,6 +143,7 @@ func TestEveryProblemIsToldWithLineFeatureAndFix(t *testing.T) {
 		{"features:\n- {name: a, type: int, max_age: 5}", `features.yaml:2: feature a: max_age "5" is no duration from 1ms to 720h0m0s; write it with its unit`},
 		{"features:\n- {name: a, type: int, max_age: 1s, negative_max_age: 2s}", "negative_max_age 2s is more than max_age 1s; "},
 		{"features:\n- {name: a, type: int, cacheable: yes}", `cacheable "yes" is neither true nor false; `},
+		{"features:\n- {name: a, type: int, group: g}", `features.yaml:2: feature a: group "g" is unknown; the catalogue has no groups: `},
 		{"features:\n- {name: a, type: int, group: gruop}\ngroups: {group: {}}", `features.yaml:2: feature a: group "gruop" is unknown; did you mean group?`},
 		{"features:\n- {name: a, type: int, source: }", "source has no value; "},
 		{"features:\n- {name: a, type: int, source: [x]}", "source is no single value; "},

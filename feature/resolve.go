@@ -106,7 +106,7 @@ func (d *document) define(r *reader, e entry) *Definition {
 	}
 	group, ok := d.groups[e.group]
 	if !ok && e.group != "" {
-		r.add(e.line, e.name, "group %q is unknown; %s", e.group, accepted(e.group, slices.Sorted(maps.Keys(d.groups))))
+		r.add(e.line, e.name, "group %q is unknown; %s", e.group, d.acceptedGroups(e.group))
 	}
 	s := e.settings.or(group).or(d.defaults)
 	definition := &Definition{
@@ -133,6 +133,13 @@ func (d *document) define(r *reader, e entry) *Definition {
 		definition.Default = r.fallback(e.fallback, definition.Form)
 	}
 	return definition
+}
+
+func (d *document) acceptedGroups(given string) string {
+	if len(d.groups) == 0 {
+		return "the catalogue has no groups: add it to groups, or leave it out"
+	}
+	return accepted(given, slices.Sorted(maps.Keys(d.groups)))
 }
 
 func texts[T ~string](names []T) []string {

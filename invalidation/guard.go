@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/fsproxy/fsproxy/feature"
@@ -58,7 +60,7 @@ type Guard struct {
 	// Counts are for the source to add to.
 	Counts Counts
 
-	cfg    GuardConfig
+	tuned  atomic.Pointer[GuardConfig]
 	memory Memory
 	log    *slog.Logger
 	wake   chan struct{} // tells Run that a deadline changed
@@ -88,7 +90,43 @@ type Guard struct {
 
 // NewGuard returns a guard that trusts nothing yet.
 func NewGuard(cfg GuardConfig, memory Memory, log *slog.Logger) *Guard {
-	return &Guard{cfg: cfg, memory: memory, log: log, wake: make(chan struct{}, 1), state: StateStarting}
+	g := &Guard{memory: memory, log: log, wake: make(chan struct{}, 1), state: StateStarting}
+	g.tuned.Store(&cfg)
+	return g
+}
+
+// Config is what NewGuard was given, with what Tune has changed of it since.
+// Immutable.
+func (g *Guard) Config() *GuardConfig { return g.tuned.Load() }
+
+// Tune takes over Settle, MaxLag, OnLoss and ServeFor.
+//
+// Where settle is longer now, fetchers may have answered with old values longer
+// than anybody thought after what was told before: what is covered is forgotten
+// when the new settle has passed. Where nothing is suspended in trouble, and OnLoss
+// does not leave it so any more, it is.
+func (g *Guard) Tune(cfg GuardConfig) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	before, now := g.Config(), time.Now()
+	tuned := *before
+	tuned.Settle, tuned.MaxLag, tuned.OnLoss, tuned.ServeFor = cfg.Settle, cfg.MaxLag, cfg.OnLoss, cfg.ServeFor
+	if tuned == *before {
+		return
+	}
+	g.tuned.Store(&tuned)
+	g.resettle(before.Settle, now)
+	switch {
+	case g.closed || g.suspension != nil:
+	case g.state == StateServing && tuned.OnLoss == Serve:
+		g.serveUntil = g.since.Add(tuned.ServeFor)
+	case g.state == StateServing:
+		g.serveUntil = now
+	case (g.state == StateLagging || g.state == StateLost) && tuned.OnLoss != Flush:
+		g.suspend()
+	}
+	g.judge(now)
+	g.nudge()
 }
 
 // Start suspends what is covered until the source is positioned. It comes before
@@ -99,6 +137,26 @@ func (g *Guard) Start() {
 	now := time.Now()
 	g.since, g.heard, g.hurry = now, now, true
 	g.suspend()
+}
+
+// resettle brings what is to be forgotten once more in line with a settle that was
+// changed: with a shorter one nothing waits for what was to come later by the
+// longer. It is called under mu.
+func (g *Guard) resettle(before time.Duration, now time.Time) {
+	settle := g.Config().Settle
+	latest := now.Add(settle)
+	switch {
+	case settle > before && !g.closed:
+		g.onceMore(latest)
+	case settle < before && g.again.After(latest):
+		g.again, g.later = latest, nil
+	case settle < before:
+		n := len(g.later)
+		g.later = slices.DeleteFunc(g.later, latest.Before)
+		if len(g.later) < n {
+			g.later = append(g.later, latest)
+		}
+	}
 }
 
 // Report takes what the source found out, at each of its checks.
@@ -131,7 +189,7 @@ func (g *Guard) Gap(reason string) {
 		return
 	}
 	g.log.Warn("changes of the store were missed: what they may concern is forgotten",
-		"source", g.cfg.Name, "kind", g.cfg.Kind, "reason", reason, "not_logged", g.gapsQuiet)
+		"source", g.Config().Name, "kind", g.Config().Kind, "reason", reason, "not_logged", g.gapsQuiet)
 	g.gapLogged, g.gapsQuiet = now, 0
 }
 
@@ -181,9 +239,9 @@ func (g *Guard) Status() Status {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	s := Status{
-		Name: g.cfg.Name, Kind: g.cfg.Kind, State: g.state, Since: g.since, Suspended: g.suspension != nil, Unsettled: !g.again.IsZero(),
+		Name: g.Config().Name, Kind: g.Config().Kind, State: g.state, Since: g.since, Suspended: g.suspension != nil, Unsettled: !g.again.IsZero(),
 		Position: g.health.Position, Lag: g.behind(time.Now()), LagRecords: g.health.LagRecords,
-		MaxLag: g.cfg.MaxLag, Settle: g.cfg.Settle, OnLoss: g.cfg.OnLoss, Covers: g.cfg.Cover.Items(),
+		MaxLag: g.Config().MaxLag, Settle: g.Config().Settle, OnLoss: g.Config().OnLoss, ServeFor: g.Config().ServeFor, Covers: g.Config().Cover.Items(),
 		Gaps: g.gaps, Counts: g.Counts.read(),
 	}
 	if !g.health.At.IsZero() {
@@ -203,12 +261,12 @@ func (g *Guard) behind(now time.Time) time.Duration {
 // trouble is the state that the source's health calls for.
 func (g *Guard) trouble(now time.Time) State {
 	switch {
-	case !g.positioned && g.state == StateStarting && now.Sub(g.since) < g.cfg.MaxLag:
+	case !g.positioned && g.state == StateStarting && now.Sub(g.since) < g.Config().MaxLag:
 		return StateStarting
-	case !g.positioned, g.behind(now) >= g.cfg.MaxLag && g.err != nil, now.Sub(g.heard) >= g.cfg.MaxLag:
+	case !g.positioned, g.behind(now) >= g.Config().MaxLag && g.err != nil, now.Sub(g.heard) >= g.Config().MaxLag:
 		return StateLost
-	case g.behind(now) >= g.cfg.MaxLag:
-		if g.state == StateStarting && now.Sub(g.since) < g.cfg.MaxLag {
+	case g.behind(now) >= g.Config().MaxLag:
+		if g.state == StateStarting && now.Sub(g.since) < g.Config().MaxLag {
 			return StateStarting
 		}
 		return StateLagging
@@ -228,7 +286,7 @@ func (g *Guard) judge(now time.Time) {
 				g.again, g.later = g.later[0], g.later[1:]
 			}
 		}
-		g.memory.Forget(g.cfg.Cover, 0)
+		g.memory.Forget(g.Config().Cover, 0)
 	}
 	switch trouble := g.trouble(now); {
 	case trouble == StateTrusted && g.state == StateTrusted:
@@ -257,15 +315,15 @@ func (g *Guard) worsen(trouble State, now time.Time) {
 		return
 	}
 	if g.state == StateTrusted {
-		g.hurry = now.Sub(g.since) >= g.cfg.MaxLag
+		g.hurry = now.Sub(g.since) >= g.Config().MaxLag
 	}
 	switch {
-	case g.cfg.OnLoss == Serve && g.cfg.ServeFor > 0:
-		g.serveUntil = now.Add(g.cfg.ServeFor)
+	case g.Config().OnLoss == Serve && g.Config().ServeFor > 0:
+		g.serveUntil = now.Add(g.Config().ServeFor)
 		g.resume(now)
 		g.enter(StateServing, now)
 		return
-	case g.cfg.OnLoss == Flush:
+	case g.Config().OnLoss == Flush:
 		if g.suspension == nil {
 			g.forget(now)
 		}
@@ -292,15 +350,15 @@ func (g *Guard) calm(now time.Time) {
 	if g.state == StateServing && !now.Before(g.serveUntil) {
 		g.suspend()
 	}
-	patience := g.cfg.MaxLag
-	if g.hurry && g.behind(now) <= g.cfg.MaxLag/2 {
+	patience := g.Config().MaxLag
+	if g.hurry && g.behind(now) <= g.Config().MaxLag/2 {
 		patience = 0
 	}
 	if now.Sub(g.calmSince) < patience {
 		return
 	}
 	g.calmSince = time.Time{}
-	if g.suspension == nil && g.cfg.OnLoss == Flush {
+	if g.suspension == nil && g.Config().OnLoss == Flush {
 		g.forget(now)
 	}
 	if g.continues {
@@ -322,15 +380,15 @@ func (g *Guard) next(now time.Time) time.Duration {
 	}
 	at(g.again)
 	if g.state == StateStarting {
-		at(g.since.Add(g.cfg.MaxLag))
+		at(g.since.Add(g.Config().MaxLag))
 	}
 	if g.state == StateServing && g.suspension == nil {
 		at(g.serveUntil)
 	}
-	at(g.heard.Add(g.cfg.MaxLag - g.health.Lag))
-	at(g.heard.Add(g.cfg.MaxLag))
+	at(g.heard.Add(g.Config().MaxLag - g.health.Lag))
+	at(g.heard.Add(g.Config().MaxLag))
 	if !g.calmSince.IsZero() {
-		at(g.calmSince.Add(g.cfg.MaxLag))
+		at(g.calmSince.Add(g.Config().MaxLag))
 	}
 	return next
 }
@@ -348,7 +406,7 @@ func (g *Guard) nudge() {
 
 func (g *Guard) suspend() {
 	if g.suspension == nil {
-		g.suspension = g.memory.Suspend(g.cfg.Cover)
+		g.suspension = g.memory.Suspend(g.Config().Cover)
 	}
 }
 
@@ -359,7 +417,7 @@ func (g *Guard) resume(now time.Time) {
 	}
 	g.suspension.Resume(0)
 	g.suspension, g.continues = nil, false
-	g.onceMore(now.Add(g.cfg.Settle))
+	g.onceMore(now.Add(g.Config().Settle))
 }
 
 // onceMore has what is covered forgotten at that time, and keeps the times at
@@ -375,7 +433,7 @@ func (g *Guard) onceMore(at time.Time) {
 	if n >= 2 {
 		before = g.later[n-2]
 	}
-	if n >= 1 && at.Sub(before) < g.cfg.Settle/duesPerSettle {
+	if n >= 1 && at.Sub(before) < g.Config().Settle/duesPerSettle {
 		g.later[n-1] = at
 		return
 	}
@@ -386,8 +444,8 @@ func (g *Guard) onceMore(at time.Time) {
 // what they answered meanwhile may be of before.
 func (g *Guard) forget(now time.Time) {
 	g.Counts.Forgets.Add(1)
-	g.memory.Forget(g.cfg.Cover, 0)
-	g.onceMore(now.Add(g.cfg.Settle))
+	g.memory.Forget(g.Config().Cover, 0)
+	g.onceMore(now.Add(g.Config().Settle))
 }
 
 // enter changes the state and says so.
@@ -399,9 +457,9 @@ func (g *Guard) enter(state State, now time.Time) {
 	lasted := now.Sub(g.since)
 	g.state, g.since = state, now
 	attrs := []any{
-		"source", g.cfg.Name, "kind", g.cfg.Kind, "state", string(state), "before", string(before),
+		"source", g.Config().Name, "kind", g.Config().Kind, "state", string(state), "before", string(before),
 		"for", lasted.Round(time.Millisecond).String(), "lag", g.behind(now).Round(time.Millisecond).String(),
-		"bound", g.cfg.MaxLag.String(),
+		"bound", g.Config().MaxLag.String(),
 	}
 	if state == StateTrusted {
 		g.log.Info("source of invalidations: trusted", append(attrs, "position", g.health.Position)...)
@@ -417,7 +475,7 @@ func (g *Guard) enter(state State, now time.Time) {
 func (g *Guard) consequence(state State) string {
 	switch {
 	case state == StateServing:
-		return fmt.Sprintf("not trusted; what it covers is served from memory for %s nevertheless", g.cfg.ServeFor)
+		return fmt.Sprintf("not trusted; what it covers is served from memory for %s nevertheless", g.Config().ServeFor)
 	case g.suspension != nil:
 		return "not trusted; what it covers is fetched each time"
 	default:

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/fsproxy/fsproxy/cluster"
@@ -29,11 +30,14 @@ type MarkersConfig struct {
 // that has not heard of the change yet. After settle it is a change as any other:
 // a store that failed over to an older copy has older values too.
 type Markers struct {
-	cfg   MarkersConfig
+	cfg   MarkersConfig // as it was at first: interval and guard have what is in force
 	hash  markerHash
 	guard *Guard
 	marks *Marks
 	log   *slog.Logger
+
+	interval atomic.Int64  // a time.Duration
+	hurry    chan struct{} // has the poller not wait for the interval
 
 	mu sync.Mutex // held where known changes and is acted on; protects known for others than the poller
 
@@ -60,18 +64,37 @@ type change struct {
 func NewMarkers(cfg MarkersConfig, store Store, memory Memory, names feature.Names, log *slog.Logger) *Markers {
 	guard := NewGuard(cfg.Guard, memory, log)
 	guard.Start()
-	return &Markers{
+	m := &Markers{
 		cfg:    cfg,
 		hash:   markerHash{store: store, key: cfg.Key, slot: cluster.Slot([]byte(cfg.Key)), versionField: cfg.VersionField},
 		guard:  guard,
 		marks:  NewMarks(guard, names),
 		log:    log,
+		hurry:  make(chan struct{}, 1),
 		recent: make(map[string]change),
+	}
+	m.interval.Store(int64(cfg.Interval))
+	return m
+}
+
+// tune takes over how often is polled, and what is at stake.
+func (m *Markers) tune(interval time.Duration, guard GuardConfig) {
+	m.guard.Tune(guard)
+	if m.interval.Swap(int64(interval)) == int64(interval) {
+		return
+	}
+	select {
+	case m.hurry <- struct{}{}:
+	default:
 	}
 }
 
 // Statuses implements Source.
-func (m *Markers) Statuses() []Status { return []Status{m.guard.Status()} }
+func (m *Markers) Statuses() []Status {
+	status := m.guard.Status()
+	status.Interval = time.Duration(m.interval.Load())
+	return []Status{status}
+}
 
 // firstMarkerRetry is the pause after the first failed poll; it doubles up to
 // the interval. The store is usually not found yet when the first poll comes.
@@ -90,9 +113,10 @@ func (m *Markers) Run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-m.hurry:
 		case <-timer.C:
 		}
-		wait := m.cfg.Interval
+		wait := time.Duration(m.interval.Load())
 		if !m.poll(ctx) && m.known == nil {
 			wait = min(retry, wait)
 			retry *= 2
@@ -139,7 +163,7 @@ func (m *Markers) compare(found *reading, began time.Time) {
 		return
 	}
 	for name, c := range m.recent {
-		if began.Sub(c.at) > m.cfg.Guard.Settle {
+		if began.Sub(c.at) > m.guard.Config().Settle {
 			delete(m.recent, name)
 		}
 	}

@@ -19,17 +19,18 @@ type Marks struct {
 	memory Memory
 	names  feature.Names
 	whole  *feature.Cover // what is marked where a name cannot be read
-	settle time.Duration
+	guard  *Guard         // which knows settle
 	counts *Counts
 	log    *slog.Logger
 	wake   chan struct{} // tells Run that there is something to wait for
 
 	mu sync.Mutex // protects what follows
 	// due are those to mark once more, the soonest first: settle is the same for
-	// all, so the last one that changed is the last one due. A name that changes
+	// all, so the last one that changed is the last one due; settle says which. A name that changes
 	// again before then is in it again: what its first upload is owed must not
 	// wait for the second.
 	due    *list.List                 // of dueMark
+	settle time.Duration              // by which they were put there
 	byName map[string][]*list.Element // of due, the soonest first
 
 	warned struct {
@@ -47,7 +48,7 @@ type dueMark struct {
 // NewMarks returns the marks of the source that guard guards. Names may be nil.
 func NewMarks(guard *Guard, names feature.Names) *Marks {
 	return &Marks{
-		memory: guard.memory, names: names, whole: guard.cfg.Cover, settle: guard.cfg.Settle,
+		memory: guard.memory, names: names, whole: guard.Config().Cover, guard: guard,
 		counts: &guard.Counts, log: guard.log, wake: make(chan struct{}, 1),
 		due: list.New(), byName: make(map[string][]*list.Element),
 	}
@@ -64,7 +65,9 @@ func (m *Marks) Changed(names ...string) {
 	m.log.Debug("uploads have finished", "markers", len(names), "first", names[0])
 	m.mark(names)
 	m.mu.Lock()
-	at := time.Now().Add(m.settle)
+	now := time.Now()
+	m.resettle(now)
+	at := now.Add(m.settle)
 	for _, name := range names {
 		m.owe(dueMark{name, at})
 	}
@@ -72,6 +75,25 @@ func (m *Marks) Changed(names ...string) {
 	select {
 	case m.wake <- struct{}{}:
 	default:
+	}
+}
+
+// resettle takes over a settle that was changed. With a shorter one nothing is due
+// later than what changes now, or that would have to wait. With a longer one the
+// guard sees to what changed before. It is called under mu.
+func (m *Marks) resettle(now time.Time) {
+	before := m.settle
+	m.settle = m.guard.Config().Settle
+	if m.settle >= before {
+		return
+	}
+	latest := now.Add(m.settle)
+	for e := m.due.Back(); e != nil; e = e.Prev() {
+		due := e.Value.(dueMark)
+		if !due.at.After(latest) {
+			return
+		}
+		e.Value = dueMark{due.name, latest}
 	}
 }
 

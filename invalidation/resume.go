@@ -43,7 +43,7 @@ func (g *Guard) Continue(age time.Duration) {
 	if g.suspension == nil {
 		return
 	}
-	g.continues, g.heldUntil = true, time.Now().Add(g.cfg.Settle-age)
+	g.continues, g.heldUntil = true, time.Now().Add(g.Config().Settle-age)
 }
 
 // Discontinue takes that back.
@@ -55,7 +55,7 @@ func (g *Guard) Discontinue(reason string) {
 	}
 	g.continues = false
 	g.log.Info("what an earlier process left behind is not served: nobody knows what it missed",
-		"source", g.cfg.Name, "kind", g.cfg.Kind, "reason", reason)
+		"source", g.Config().Name, "kind", g.Config().Kind, "reason", reason)
 }
 
 // lift ends the suspension of the start, and keeps what is held.

@@ -38,21 +38,48 @@ func New(cfg config.Invalidation, memory Memory, upstream Upstream, names featur
 		if err != nil {
 			return nil, fmt.Errorf("invalidation.markers[%d].covers: %w", i, err)
 		}
+		guard := guardOf(m)
+		guard.Cover = cover
 		s.Add(NewMarkers(MarkersConfig{
-			Guard: GuardConfig{
-				Name: m.Key, Kind: KindMarkers, Cover: cover, Settle: m.Settle,
-				MaxLag: m.MaxSilence, OnLoss: OnLoss(m.OnLoss), ServeFor: m.ServeFor,
-			},
-			Key: m.Key, Interval: m.Interval, VersionField: m.VersionField,
+			Guard: guard, Key: m.Key, Interval: m.Interval, VersionField: m.VersionField,
 		}, upstream, memory, names, log))
 	}
 	if t := cfg.Tracking; t.Enabled {
-		s.Add(NewTracking(TrackingConfig{
-			Prefixes: t.Prefixes, Settle: t.Settle, MaxSilence: t.MaxSilence,
-			OnLoss: OnLoss(t.OnLoss), ServeFor: t.ServeFor,
-		}, upstream, memory, log))
+		s.Add(NewTracking(trackingOf(t), upstream, memory, log))
 	}
 	return s, nil
+}
+
+// Tune takes over from cfg what may change while the sources that it names run:
+// how often is asked, for how long fetchers may be behind, and what a loss means.
+// Those of Kafka are tuned by themselves.
+func (s *Set) Tune(cfg config.Invalidation) {
+	for _, source := range s.sources {
+		switch source := source.(type) {
+		case *Markers:
+			at := slices.IndexFunc(cfg.Markers, func(m config.Marker) bool { return m.Key == source.cfg.Key })
+			if at >= 0 {
+				source.tune(cfg.Markers[at].Interval, guardOf(cfg.Markers[at]))
+			}
+		case *Tracking:
+			source.tune(trackingOf(cfg.Tracking))
+		}
+	}
+}
+
+// guardOf is what a marker's options say of its guard.
+func guardOf(m config.Marker) GuardConfig {
+	return GuardConfig{
+		Name: m.Key, Kind: KindMarkers, Settle: m.Settle,
+		MaxLag: m.MaxSilence, OnLoss: OnLoss(m.OnLoss), ServeFor: m.ServeFor,
+	}
+}
+
+func trackingOf(t config.Tracking) TrackingConfig {
+	return TrackingConfig{
+		Prefixes: t.Prefixes, Settle: t.Settle, MaxSilence: t.MaxSilence,
+		OnLoss: OnLoss(t.OnLoss), ServeFor: t.ServeFor,
+	}
 }
 
 // The kinds of sources.

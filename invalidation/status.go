@@ -45,6 +45,8 @@ type Status struct {
 	MaxLag     time.Duration
 	Settle     time.Duration
 	OnLoss     OnLoss
+	ServeFor   time.Duration // with Serve
+	Interval   time.Duration // how often it looks; 0: it is told
 	Covers     []string
 	Gaps       uint64
 	Error      string // what the source said last; "": nothing is wrong

@@ -76,7 +76,7 @@ func (tr *tracker) follow(ctx context.Context, again bool) error {
 	defer context.AfterFunc(ctx, func() { _ = nc.Close() })()
 	s := &announcements{nc: nc, tracker: tr, framer: resp.NewFramer(maxAnnouncement), buf: make([]byte, 0, trackingBuffer)}
 	for _, command := range [][]string{{"HELLO", "3"}, tr.tracking.command()} {
-		if err := s.ask(tr.tracking.cfg.MaxSilence, command...); err != nil {
+		if err := s.ask(tr.tracking.cfg().MaxSilence, command...); err != nil {
 			return err
 		}
 	}
@@ -85,7 +85,7 @@ func (tr *tracker) follow(ctx context.Context, again bool) error {
 	}
 	for {
 		asked := time.Now()
-		if err := s.ask(tr.tracking.cfg.MaxSilence, "PING"); err != nil {
+		if err := s.ask(tr.tracking.cfg().MaxSilence, "PING"); err != nil {
 			return err
 		}
 		tr.guard.Report(Health{At: asked, Positioned: true, Position: fmt.Sprintf("%d keys announced", tr.announced)})
@@ -216,7 +216,7 @@ func (s *announcements) heard(frame []byte) error {
 	t, counts := s.tracker.tracking, &s.tracker.guard.Counts
 	if resp.IsNil(keys) || bytes.HasPrefix(keys, []byte("*-1")) {
 		counts.Forgets.Add(1)
-		t.memory.InvalidateAll(t.cfg.Settle)
+		t.memory.InvalidateAll(t.cfg().Settle)
 		return nil
 	}
 	ends, ok = resp.Elements(keys, nil)
@@ -230,7 +230,7 @@ func (s *announcements) heard(frame []byte) error {
 		}
 		counts.Entities.Add(1)
 		s.tracker.announced++
-		t.memory.Invalidate(key, t.cfg.Settle)
+		t.memory.Invalidate(key, t.cfg().Settle)
 	}
 	return nil
 }

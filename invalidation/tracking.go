@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/fsproxy/fsproxy/cluster"
@@ -37,7 +38,7 @@ type TrackingConfig struct {
 // An announcement is of an entity, and says nothing of features: so all features
 // are suspended while a node is not heard.
 type Tracking struct {
-	cfg    TrackingConfig
+	tuned  atomic.Pointer[TrackingConfig]
 	nodes  Nodes
 	memory Memory
 	log    *slog.Logger
@@ -51,7 +52,8 @@ type Tracking struct {
 // NewTracking returns a tracking that has all features suspended until Run has
 // heard of every node.
 func NewTracking(cfg TrackingConfig, nodes Nodes, memory Memory, log *slog.Logger) *Tracking {
-	t := &Tracking{cfg: cfg, nodes: nodes, memory: memory, log: log, trackers: make(map[string]*tracker)}
+	t := &Tracking{nodes: nodes, memory: memory, log: log, trackers: make(map[string]*tracker)}
+	t.tuned.Store(&cfg)
 	t.start = t.guard("(the store)")
 	return t
 }
@@ -59,12 +61,31 @@ func NewTracking(cfg TrackingConfig, nodes Nodes, memory Memory, log *slog.Logge
 // guard returns that of a node, which has all features suspended.
 func (t *Tracking) guard(name string) *Guard {
 	everything, _ := feature.NewCover([]string{"*"}, nil) // a pattern that cannot be wrong
-	g := NewGuard(GuardConfig{
-		Name: name, Kind: KindTracking, Cover: everything, Settle: t.cfg.Settle,
-		MaxLag: t.cfg.MaxSilence, OnLoss: t.cfg.OnLoss, ServeFor: t.cfg.ServeFor,
-	}, t.memory, t.log)
+	cfg := t.cfg().guard()
+	cfg.Name, cfg.Kind, cfg.Cover = name, KindTracking, everything
+	g := NewGuard(cfg, t.memory, t.log)
 	g.Start()
 	return g
+}
+
+// guard is what of it may be tuned in a guard.
+func (c *TrackingConfig) guard() GuardConfig {
+	return GuardConfig{Settle: c.Settle, MaxLag: c.MaxSilence, OnLoss: c.OnLoss, ServeFor: c.ServeFor}
+}
+
+// cfg is what NewTracking was given, with what tune has changed of it since.
+func (t *Tracking) cfg() *TrackingConfig { return t.tuned.Load() }
+
+// tune takes over all but the prefixes.
+func (t *Tracking) tune(cfg TrackingConfig) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	cfg.Prefixes = t.cfg().Prefixes
+	t.tuned.Store(&cfg)
+	t.start.Tune(cfg.guard())
+	for _, tr := range t.trackers {
+		tr.guard.Tune(cfg.guard())
+	}
 }
 
 // Statuses implements Source.
@@ -153,7 +174,7 @@ func (tr *tracker) leave() {
 // command is what a node is told.
 func (t *Tracking) command() []string {
 	args := []string{"CLIENT", "TRACKING", "ON", "BCAST"}
-	for _, p := range t.cfg.Prefixes {
+	for _, p := range t.cfg().Prefixes {
 		args = append(args, "PREFIX", p)
 	}
 	return args

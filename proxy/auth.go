@@ -46,7 +46,7 @@ func (s *Server) authenticator() func(user string, named bool, password string) 
 }
 
 func (s *Server) comparePassword(user string, _ bool, password string) (any, string) {
-	right := cluster.SamePassword(password, s.cfg.Auth.Password)
+	right := cluster.SamePassword(password, s.tuned.Load().Auth.Password)
 	if !right || user != cluster.DefaultUser {
 		s.authFailures.Add(1)
 		return nil, session.WrongPass
@@ -92,7 +92,7 @@ func (s *Server) present(who *cluster.Credentials) verdict {
 		var nc net.Conn
 		if nc, err = s.upstream.DialAs(context.Background(), node, who); err == nil {
 			_ = nc.Close()
-			return verdict{ttl: s.cfg.Auth.CacheTTL}
+			return verdict{ttl: s.tuned.Load().Auth.CacheTTL}
 		}
 		text, refused := cluster.Refusal(err)
 		if !refused {

@@ -339,7 +339,7 @@ func (c *client) waitBelow(n int) error {
 // reset that overtakes them. gone: the client has closed its sending side.
 func (c *client) finish(gone bool) {
 	if !c.server.draining.Load() { // drain has a timeout of its own
-		patience := time.AfterFunc(eofTimeout+c.server.cfg.FetchTimeout, func() { _ = c.replies.fail(net.ErrClosed) })
+		patience := time.AfterFunc(eofTimeout+c.server.tuned.Load().FetchTimeout, func() { _ = c.replies.fail(net.ErrClosed) })
 		defer patience.Stop()
 	}
 	if gone && c.blocking.Load() > 0 {

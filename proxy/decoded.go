@@ -41,6 +41,10 @@ func (v View) form(version resp.Version) cache.View {
 	}
 }
 
+// Forms are the views in which clients have projections, whatever version of the
+// protocol they speak.
+func (v View) Forms() []cache.View { return []cache.View{v.form(resp.V2), v.form(resp.V3)} }
+
 // take has the client get values in a view from here on.
 func (c *client) take(view View) {
 	c.view = view
@@ -67,23 +71,20 @@ func (c *client) decodeHeld(entity []byte, p *cache.Projection, found cache.Foun
 	return held.Lookup(entity, p, c.now)
 }
 
-// shaper makes of the store's reply to a request what the client is to get. It
-// runs on the goroutine that brings the reply, and keeps nothing of frame.
-type shaper interface {
-	shape(frame []byte) []byte
-}
-
-// decoding is the shaper of an HMGET, or, if single, of an HGET, that went past
-// the cache.
+// decoding makes of the store's reply to an HMGET, or, if single, to an HGET, that
+// went past the cache what the client is to get. It does so on the goroutine that
+// brings the reply.
 type decoding struct {
 	cache   *cache.Cache
 	form    cache.View
 	version resp.Version
 	fields  [][]byte
 	single  bool
+	named   *named // not nil: it is a read by name
 }
 
-func (d *decoding) shape(frame []byte) []byte {
+// of is what the client gets in the place of frame, of which it keeps nothing.
+func (d *decoding) of(frame []byte) []byte {
 	if d.single {
 		if !resp.IsBulk(frame) {
 			return frame // an error
@@ -94,9 +95,12 @@ func (d *decoding) shape(frame []byte) []byte {
 	if !ok {
 		return frame
 	}
-	out := redcon.AppendArray(make([]byte, 0, 2*len(frame)), len(d.fields))
+	out := d.named.appendHeader(make([]byte, 0, 2*len(frame)), len(d.fields), d.version)
 	for i, field := range d.fields {
+		var from int
+		out, from = d.named.appendName(out, i)
 		out = d.cache.AppendIn(out, d.form, field, frame[ends[i]:ends[i+1]], d.version)
+		out = d.named.finish(out, from, d.version)
 	}
 	return out
 }
@@ -111,8 +115,8 @@ func (c *client) shapes(p *passing, raw []byte) {
 	if !c.txn.open {
 		c.txn.queue = nil
 	}
-	if p.shaper == nil {
-		p.shaper = c.decodingOf(raw)
+	if p.decoding == nil {
+		p.decoding = c.decodingOf(raw)
 	}
 	if !c.txn.open {
 		return
@@ -123,8 +127,8 @@ func (c *client) shapes(p *passing, raw []byte) {
 	p.queue = c.txn.queue
 }
 
-// decodingOf is the shaper of a request, nil if it is no read of fields.
-func (c *client) decodingOf(raw []byte) shaper {
+// decodingOf is what decodes the reply to a request; nil: it is no read of fields.
+func (c *client) decodingOf(raw []byte) *decoding {
 	parser := resp.NewParser(c.server.tuned.Load().Limits)
 	if n, err := parser.Next(raw); n == 0 || err != nil {
 		return nil
@@ -142,7 +146,7 @@ func (c *client) decodingOf(raw []byte) shaper {
 	for i, field := range args[2:] {
 		fields[i] = append([]byte(nil), field...)
 	}
-	return &decoding{c.server.cache, c.form, c.session.Proto, fields, single}
+	return &decoding{cache: c.server.cache, form: c.form, version: c.session.Proto, fields: fields, single: single}
 }
 
 // isName tells whether b is a command's name, which is in lower case, in any case.
@@ -158,11 +162,11 @@ func isName(b []byte, name string) bool {
 	return true
 }
 
-// queue has the shapers of what a transaction queued at the store, in order. All
+// queue is what decodes the replies to what a transaction queued at the store, in order. All
 // replies of a transaction come on one tunnel, whose goroutine alone uses it once
 // the first was sent.
 type queue struct {
-	shapers []shaper
+	decodings []*decoding // nil: a reply stays as it is
 }
 
 // answered takes note of the reply to a request of the transaction, and returns
@@ -170,19 +174,19 @@ type queue struct {
 func (q *queue) answered(p passing, frame []byte) []byte {
 	if !p.exec {
 		if string(frame) == "+QUEUED\r\n" {
-			q.shapers = append(q.shapers, p.shaper)
+			q.decodings = append(q.decodings, p.decoding)
 		}
 		return frame
 	}
 	ends, ok := resp.Elements(frame, nil)
-	if !ok || len(ends) != len(q.shapers)+1 {
+	if !ok || len(ends) != len(q.decodings)+1 {
 		return frame // an error, or a transaction that WATCH had fail
 	}
-	out := redcon.AppendArray(nil, len(q.shapers))
-	for i, s := range q.shapers {
+	out := redcon.AppendArray(nil, len(q.decodings))
+	for i, d := range q.decodings {
 		element := frame[ends[i]:ends[i+1]]
-		if s != nil {
-			element = s.shape(element)
+		if d != nil {
+			element = d.of(element)
 		}
 		out = append(out, element...)
 	}
@@ -195,13 +199,15 @@ func (c *client) queueOf(reads []heldRead) *queue {
 	if !c.view.Decoded {
 		return nil
 	}
-	q := &queue{shapers: make([]shaper, len(reads))}
+	q := &queue{decodings: make([]*decoding, len(reads))}
 	for i, r := range reads {
 		fields := make([][]byte, r.projection.Len())
 		for k, f := range r.projection.Fields {
 			fields[k] = []byte(f.Name)
 		}
-		q.shapers[i] = &decoding{c.server.cache, r.projection.View, c.session.Proto, fields, r.single}
+		q.decodings[i] = &decoding{
+			cache: c.server.cache, form: r.projection.View, version: c.session.Proto, fields: fields, single: r.single,
+		}
 	}
 	return q
 }

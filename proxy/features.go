@@ -1,17 +1,14 @@
 package proxy
 
 import (
-	"encoding/binary"
-	"errors"
+	"bytes"
 	"fmt"
-	"math"
 	"strconv"
 
 	"github.com/tidwall/redcon"
 
 	"github.com/fsproxy/fsproxy/cache"
 	"github.com/fsproxy/fsproxy/feature"
-	"github.com/fsproxy/fsproxy/feature/codec"
 	"github.com/fsproxy/fsproxy/proxy/command"
 	"github.com/fsproxy/fsproxy/resp"
 	"github.com/fsproxy/fsproxy/rollout"
@@ -19,8 +16,8 @@ import (
 
 // FEATURES.GET and FEATURES.MGET read features by their names, for people and for
 // new clients, on any listener: each entity is read as by an HMGET of the fields,
-// through the cache, and its values are decoded on the way out. Nothing is held
-// for their sake in another form.
+// through the cache. Values are held as the reply has them, of the entities that
+// are read so and of no others, so that a hit decodes nothing.
 
 const (
 	featuresGet  = "features.get"
@@ -41,12 +38,12 @@ func (c *client) featuresRead(cmd *command.Command, args [][]byte) error {
 	case c.txn.open:
 		err = errNotInTransaction(cmd)
 	default:
-		var t *typed
-		if t, err = c.server.typed(names, c.view.Defaults, c.session.Proto); err == nil {
+		var n *named
+		if n, err = c.server.named(names); err == nil {
 			if !owed {
 				return nil // nothing else would come of it
 			}
-			return c.readEach(cmd, entities, t)
+			return c.readEach(cmd, entities, n)
 		}
 	}
 	c.txn.broken = c.txn.broken || c.txn.open
@@ -76,15 +73,13 @@ func namesOf(cmd *command.Command, args [][]byte) (entities, names [][]byte, err
 
 // readEach reads the features of each entity, and answers with one reply for each,
 // in an array if there may be several.
-func (c *client) readEach(cmd *command.Command, entities [][]byte, t *typed) error {
+func (c *client) readEach(cmd *command.Command, entities [][]byte, n *named) error {
 	if cmd.Name == featuresMget {
 		c.reply = redcon.AppendArray(c.reply, len(entities))
 	}
-	var wire []byte
-	for _, field := range t.fields {
-		wire = redcon.AppendBulk(wire, field)
-	}
-	p := c.server.cache.ProjectionIn(cache.View{Aside: true}, wire, t.fields)
+	c.wire = canonical(c.wire[:0], n.fields)
+	view := cache.View{Decoded: true, Typed: true, Defaults: c.view.Defaults, Aside: true}
+	p := c.server.cache.ProjectionIn(view, c.wire, n.fields)
 	past := p == nil || c.bypass() != bypassNot
 	outcome := "local"
 	if past {
@@ -94,9 +89,9 @@ func (c *client) readEach(cmd *command.Command, entities [][]byte, t *typed) err
 	for _, entity := range entities {
 		var err error
 		if past || c.ruledOut(entity, p) {
-			err = c.readNamesPast(entity, wire, t)
+			err = c.readNamesPast(entity, n, view)
 		} else {
-			err = c.readNames(entity, p, t)
+			err = c.readNames(entity, p, n)
 		}
 		if err != nil {
 			return err
@@ -115,63 +110,66 @@ func (c *client) ruledOut(entity []byte, p *cache.Projection) bool {
 }
 
 // readNames reads one entity through the cache.
-func (c *client) readNames(entity []byte, p *cache.Projection, t *typed) error {
+func (c *client) readNames(entity []byte, p *cache.Projection, n *named) error {
 	found := c.server.cache.Lookup(entity, p, c.now)
+	if !found.Complete {
+		found = c.decodeHeld(entity, p, found)
+	}
 	if !found.Complete {
 		m, err := c.newMiss(entity, p, false, found)
 		if err != nil {
 			return err
 		}
-		m.shaper = t
+		m.named = n
 		c.server.cache.NoteServed(&m.found, c.now)
 		return c.awaitMiss(m)
 	}
-	frame := found.Append([]byte(p.Header), c.session.Proto)
-	c.reply = append(c.reply, t.shape(frame)...)
+	version := c.session.Proto
+	c.reply = n.appendHeader(c.reply, p.Len(), version)
+	for i := range p.Len() {
+		out, from := n.appendName(c.reply, i)
+		out = found.AppendValue(out, i, version)
+		c.reply = n.finish(out, from, version)
+	}
 	c.tally(p)
 	return nil
 }
 
 // readNamesPast has the store answer for one entity.
-func (c *client) readNamesPast(entity, wire []byte, t *typed) error {
+func (c *client) readNamesPast(entity []byte, n *named, view cache.View) error {
 	tunnel, err := c.tunnelFor([][]byte{entity})
 	if err != nil {
 		return c.cannotForward(true, err)
 	}
-	raw := redcon.AppendArray(nil, len(t.fields)+2)
+	raw := redcon.AppendArray(nil, len(n.fields)+2)
 	raw = append(raw, "$5\r\nHMGET\r\n"...)
-	raw = append(redcon.AppendBulk(raw, entity), wire...)
-	return c.pass(tunnel, passing{owed: true, shaper: t}, raw)
+	raw = canonical(redcon.AppendBulk(raw, entity), n.fields)
+	shaped := &decoding{cache: c.server.cache, form: view, version: c.session.Proto, fields: n.fields, named: n}
+	return c.pass(tunnel, passing{owed: true, decoding: shaped}, raw)
 }
 
-// typed is the shaper of a read by name: a map of the names with their values,
-// each of the type that it has.
-type typed struct {
+// named is what a read by name asks for, and how its reply is written: a map of
+// the names with their values, each of the type that it has. Nil writes that of an
+// HMGET.
+type named struct {
 	names, fields [][]byte
-	definitions   []*feature.Definition // nil: its values are given as stored
-	defaults      bool
-	version       resp.Version
 }
 
-// typed finds the fields of names. It keeps nothing of them.
-func (s *Server) typed(names [][]byte, defaults bool, v resp.Version) (*typed, error) {
+// named finds the fields of names. It keeps nothing of them.
+func (s *Server) named(names [][]byte) (*named, error) {
 	catalogue := feature.Empty()
 	if s.cfg.Catalogue != nil {
 		catalogue = s.cfg.Catalogue()
 	}
-	t := &typed{
-		names: make([][]byte, len(names)), fields: make([][]byte, len(names)),
-		definitions: make([]*feature.Definition, len(names)), defaults: defaults, version: v,
-	}
+	n := &named{names: make([][]byte, len(names)), fields: make([][]byte, len(names))}
 	for i, name := range names {
 		field, err := fieldOf(catalogue, string(name))
 		if err != nil {
 			return nil, err
 		}
-		t.names[i], t.fields[i] = append([]byte(nil), name...), []byte(field)
-		t.definitions[i] = catalogue.Lookup(field)
+		n.names[i], n.fields[i] = append([]byte(nil), name...), []byte(field)
 	}
-	return t, nil
+	return n, nil
 }
 
 // fieldOf is the store's field for what a client calls a feature: its name, or the
@@ -183,97 +181,60 @@ func fieldOf(catalogue *feature.Catalogue, name string) (string, error) {
 	if _, listed := catalogue.Name(name); listed {
 		return name, nil
 	}
-	hint := ""
+	hint := "name one that is listed, or list it in features_file"
 	if near := catalogue.Nearest(name); near != "" {
-		hint = fmt.Sprintf("; did you mean %q?", near)
+		hint = fmt.Sprintf("did you mean %q?", near)
 	}
-	return "", fmt.Errorf("no feature is called %q in the catalogue%s", name, hint)
+	return "", fmt.Errorf("no feature is called %q in the catalogue; %s", name, hint)
 }
 
-func (t *typed) shape(frame []byte) []byte {
-	ends, ok := resp.BulkArray(frame, len(t.fields), nil)
-	if !ok {
-		return frame // an error
+// appendHeader begins the reply of so many values.
+func (n *named) appendHeader(out []byte, count int, v resp.Version) []byte {
+	if n == nil {
+		return redcon.AppendArray(out, count)
 	}
-	out := resp.AppendMap(nil, t.version, len(t.names))
-	var decoded []byte
-	for i, name := range t.names {
-		out = redcon.AppendBulk(out, name)
-		element, d := frame[ends[i]:ends[i+1]], t.definitions[i]
-		missing := resp.IsNil(element)
-		if d == nil && !missing {
-			out = append(out, element...)
-			continue
-		}
-		if !missing {
-			stored, _ := resp.Text(element)
-			var err error
-			decoded, err = d.Decode(decoded[:0], stored)
-			if err == nil {
-				out = appendTyped(out, d.Form, decoded, t.version)
-				continue
-			}
-			if !errors.Is(err, codec.ErrNull) {
-				out = append(out, element...)
-				continue
-			}
-		}
-		if t.defaults && d != nil && d.Default != nil {
-			out = appendTyped(out, d.Form, d.Default, t.version)
-			continue
-		}
-		out = resp.AppendNil(out, t.version)
-	}
-	return out
+	return resp.AppendMap(out, v, count)
 }
 
-// appendTyped appends a decoded value as what it is.
-func appendTyped(out []byte, form codec.Form, decoded []byte, v resp.Version) []byte {
-	width := form.ElementBytes()
-	switch {
-	case form.Type == codec.Float:
-		return appendNumber(out, decoded, v)
-	case form.Type == codec.Int:
-		return append(append(append(out, ':'), decoded...), "\r\n"...)
-	case form.Type == codec.Bool && v == resp.V3:
-		return append(append(append(out, '#'), "ft"[decoded[0]-'0']), "\r\n"...)
-	case form.Type == codec.Bool:
-		return append(append(append(out, ':'), decoded...), "\r\n"...)
-	case form.Type == codec.StringList:
-		return appendStrings(out, decoded)
-	case width == 0:
-		return redcon.AppendBulk(out, decoded)
+// appendName appends what stands before value i. The value begins at from.
+func (n *named) appendName(out []byte, i int) (_ []byte, from int) {
+	if n != nil {
+		out = redcon.AppendBulk(out, n.names[i])
 	}
-	out = redcon.AppendArray(out, len(decoded)/width)
-	for ; len(decoded) >= width; decoded = decoded[width:] {
+	return out, len(out)
+}
+
+// finish has the value that begins at from be one of version v: it was appended as
+// version 3 has it.
+func (n *named) finish(out []byte, from int, v resp.Version) []byte {
+	if n == nil || v == resp.V3 || !newer(out[from:]) {
+		return out
+	}
+	value := append([]byte(nil), out[from:]...)
+	return appendOlder(out[:from], value)
+}
+
+// newer tells whether a value is of a type that version 2 does not have, or is an
+// array, which may hold such.
+func newer(value []byte) bool { return value[0] == ',' || value[0] == '#' || value[0] == '*' }
+
+// appendOlder appends it as version 2 can have it: doubles as text, truths as 1 and
+// 0.
+func appendOlder(out, value []byte) []byte {
+	for len(value) > 0 {
+		end := bytes.IndexByte(value, '\n') + 1
+		text := value[1 : end-len("\r\n")]
 		switch {
-		case form.Type == codec.IntList:
-			out = redcon.AppendInt(out, int64(binary.LittleEndian.Uint64(decoded)))
-		case width == 4:
-			x := math.Float32frombits(binary.LittleEndian.Uint32(decoded))
-			out = appendNumber(out, codec.AppendFloat(nil, float64(x), 32), v)
+		case value[0] == ',':
+			out = redcon.AppendBulk(out, text)
+		case value[0] == '#':
+			out = redcon.AppendInt(out, int64(bytes.IndexByte([]byte("ft"), text[0])))
+		case value[0] == '$': // of an array: the others have been told apart before
+			return append(out, value...)
 		default:
-			x := math.Float64frombits(binary.LittleEndian.Uint64(decoded))
-			out = appendNumber(out, codec.AppendFloat(nil, x, 64), v)
+			out = append(out, value[:end]...)
 		}
+		value = value[end:]
 	}
 	return out
-}
-
-func appendStrings(out, decoded []byte) []byte {
-	var list [][]byte
-	_ = codec.Strings(decoded, func(s []byte) bool { list = append(list, s); return true })
-	out = redcon.AppendArray(out, len(list))
-	for _, s := range list {
-		out = redcon.AppendBulk(out, s)
-	}
-	return out
-}
-
-// appendNumber appends a float: a double, which version 2 has none of.
-func appendNumber(out, text []byte, v resp.Version) []byte {
-	if v == resp.V3 {
-		return append(append(append(out, ','), text...), "\r\n"...)
-	}
-	return redcon.AppendBulk(out, text)
 }

@@ -69,3 +69,58 @@ func TestWithoutACatalogueNamesAreHashed(t *testing.T) {
 	s.store.HSet("e", feature.ID("any"), "1.0")
 	s.dial().wantsDone("FEATURES.GET e any", "*2\r\n"+bulk("any")+bulk("1.0"))
 }
+
+// What memory holds, however it came there, is decoded once and not fetched again.
+func TestReadsByNameAreAnsweredFromMemory(t *testing.T) {
+	s := newDecodingStack(t, proxy.View{})
+	s.fill()
+	s.store.HSet("none", "zone", "south") // an entity without the rest
+	p := s.dial()
+	p.do("HMGET e " + allNames)
+	p.do("HMGET none " + allNames)
+	p.send(cmd("FEATURES.GET new eta"))
+	p.reply()
+	p.do("HMGET new eta") // fetched for a read by name
+	s.store.Close()       // memory has to answer from here on
+	three := "%3\r\n" + bulk("emb") + "*2\r\n,1\r\n,-2\r\n" + bulk("zone") + bulk("north") + bulk("stores") + "*2\r\n:7\r\n:-8\r\n"
+	nils := "%2\r\n" + bulk("zone") + bulk("south") + bulk("emb") + "_\r\n"
+	p.send(cmd("HELLO 3"))
+	p.reply()
+	for range 2 {
+		p.wantsDone("FEATURES.GET e emb zone stores", three)
+		p.wantsDone("FEATURES.GET none zone emb", nils)
+		p.wantsDone("FEATURES.GET new eta", "%1\r\n"+bulk("eta")+"_\r\n")
+	}
+	p.wantsDone("FEATURES.MGET 2 e none emb", "*2\r\n%1\r\n"+bulk("emb")+"*2\r\n,1\r\n,-2\r\n%1\r\n"+bulk("emb")+"_\r\n")
+}
+
+func TestReadsByNameFollowTheCatalogueAndTheStore(t *testing.T) {
+	s := newDecodingStack(t, proxy.View{Decoded: true, Arrays: true, Doubles: true, Defaults: true})
+	s.fill()
+	s.set("e", "orders", "5")
+	s.store.HSet("e", "open", "perhaps") // does not decode
+	p := s.dial()
+	p.send(cmd("HELLO 3"))
+	p.reply()
+	ask := "FEATURES.GET e eta orders open"
+	for range 2 {
+		p.wantsDone(ask, "%3\r\n"+bulk("eta")+",0.1\r\n"+bulk("orders")+":5\r\n"+bulk("open")+bulk("perhaps"))
+		p.wantsDone("FEATURES.GET none eta orders", "%2\r\n"+bulk("eta")+",0.5\r\n"+bulk("orders")+"_\r\n")
+	}
+	p.wantsDone("HSET e orders 6 open 1", ":0\r\n")
+	for range 2 {
+		p.wantsDone(ask, "%3\r\n"+bulk("eta")+",0.1\r\n"+bulk("orders")+":6\r\n"+bulk("open")+"#t\r\n")
+	}
+	later, err := feature.Parse("f", []byte("scheme: name\nfeatures:\n  - {name: eta, type: string}\n  - {name: orders, type: float}\n  - {name: open, type: int}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.catalogue.TakeOver(later)
+	s.cache.Repolicy(s.policy)
+	for range 2 {
+		p.wantsDone(ask, "%3\r\n"+bulk("eta")+bulk("0.10")+bulk("orders")+",6\r\n"+bulk("open")+":1\r\n")
+	}
+	p.send(cmds("HELLO 2", ask))
+	p.reply()
+	p.wants("*6\r\n" + bulk("eta") + bulk("0.10") + bulk("orders") + bulk("6") + bulk("open") + ":1\r\n")
+}

@@ -70,20 +70,26 @@ func features(n int) []string {
 
 // warm puts the fields of entities into c's cache and returns requests for them.
 func warm(c *client, entities int, fields []string) []byte {
-	p := intern(c.server.cache, fields...)
+	values := strings.Split(strings.Repeat("0.1234 ", len(fields)-1)+"0.1234", " ")
 	var requests []byte
 	for i := range entities {
 		entity := fmt.Sprint("st_", 1_000_000+i)
-		frame := resp.AppendCommand(nil, strings.Split(strings.Repeat("0.1234 ", len(fields)-1)+"0.1234", " ")...)
-		ends, _ := resp.BulkArray(frame, len(fields), nil)
-		var positions []int32
-		for i := range fields {
-			positions = append(positions, int32(i))
-		}
-		c.server.cache.Fill([]byte(entity), &cache.Fetched{Projection: p, Positions: positions, Frame: frame, Ends: ends, Began: 1}, resp.V2)
+		fill(c, entity, fields, values)
 		requests = append(requests, hmget(entity, fields...)...)
 	}
 	return requests
+}
+
+// fill puts the fields of an entity into c's cache, as if they had been fetched.
+func fill(c *client, entity string, fields, values []string) {
+	frame := resp.AppendCommand(nil, values...)
+	ends, _ := resp.BulkArray(frame, len(fields), nil)
+	var positions []int32
+	for i := range fields {
+		positions = append(positions, int32(i))
+	}
+	p := intern(c.server.cache, fields...)
+	c.server.cache.Fill([]byte(entity), &cache.Fetched{Projection: p, Positions: positions, Frame: frame, Ends: ends, Began: 1}, resp.V2)
 }
 
 // feed hands requests to c as if they had been read.

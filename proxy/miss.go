@@ -28,8 +28,9 @@ type miss struct {
 	beside     *rollout.Read // what to compare its answer with; nil: nothing
 
 	forms   cache.Forms // of what was fetched, where the client wants it decoded
-	shaper  shaper      // not nil: makes of the reply what the client gets
+	named   *named      // not nil: it is a read by name
 	request []byte
+	after   []int64 // ticks, by what is missing
 	ends    []int
 	out     []byte
 }
@@ -63,12 +64,14 @@ func (c *client) newMiss(entity []byte, p *cache.Projection, single bool, found 
 	m.entity = append(m.entity[:0], entity...)
 	m.missing, m.stale = found.Missing(m.missing[:0], p, c.now)
 	m.request = appendFetch(m.request[:0], m.entity, p, m.missing)
+	m.after = c.server.cache.AppendInvalidated(m.after[:0], m.entity, p, m.missing, c.now)
 	m.fetch = cluster.Fetch{
 		Slot:    cluster.Slot(m.entity),
 		Request: m.request,
 		Owner:   m,
+		Entity:  m.entity,
 		Began:   int64(c.now),
-		After:   int64(c.server.cache.InvalidatedAt(m.entity, p, m.missing, c.now)),
+		After:   m.after,
 	}
 	return m, nil
 }
@@ -126,7 +129,7 @@ func (m *miss) Done(reply []byte, joined bool, err error) cluster.Flusher {
 			fetched.Derive(&m.forms)
 		}
 		if !c.replies.ended() { // thousands may wait when a client is given up
-			m.out = m.answer(m.out[:0], &fetched)
+			m.out = m.answer(m.out[:0], func(out []byte, j, _ int) []byte { return fetched.AppendValue(out, j, m.version) })
 		}
 		if !joined && !m.dryRun {
 			s.cache.Fill(m.entity, &fetched, m.version)
@@ -146,9 +149,6 @@ func (m *miss) Done(reply []byte, joined bool, err error) cluster.Flusher {
 	default:
 		s.latency.miss.Observe(time.Since(m.began).Seconds())
 	}
-	if m.shaper != nil {
-		m.out = m.shaper.shape(m.out)
-	}
 	c.replies.complete(m.slot, m.out)
 	c.fetching.Add(-1)
 	if m.dryRun {
@@ -161,20 +161,30 @@ func (m *miss) Done(reply []byte, joined bool, err error) cluster.Flusher {
 	return c.replies
 }
 
-// answer appends the whole reply: what was found, and what was fetched.
-func (m *miss) answer(out []byte, fetched *cache.Fetched) []byte {
+// Part fills the cache with what came where others bring the rest.
+func (m *miss) Part(reply []byte, numbers []int32, from string) {
+	s, positions := m.client.server, pick(m.missing, numbers)
+	fillWith(s.cache, m.entity, m.projection, positions, reply, cache.Tick(m.fetch.Began), from, m.version)
+	s.rollout.Shadow(m.entity, m.projection, positions, reply, from)
+}
+
+// answer appends the whole reply: what was found, and for what was missing what
+// appendMissing appends, of value j of these, which is i of all.
+func (m *miss) answer(out []byte, appendMissing func(out []byte, j, i int) []byte) []byte {
 	p := m.projection
 	if !m.single {
-		out = append(out, p.Header...)
+		out = m.named.appendHeader(out, p.Len(), m.version)
 	}
-	next := 0
+	next, from := 0, 0
 	for i := range p.Len() {
+		out, from = m.named.appendName(out, i)
 		if next < len(m.missing) && int(m.missing[next]) == i {
-			out = fetched.AppendValue(out, next, m.version)
+			out = appendMissing(out, next, i)
 			next++
-			continue
+		} else {
+			out = m.found.AppendValue(out, i, m.version)
 		}
-		out = m.found.AppendValue(out, i, m.version)
+		out = m.named.finish(out, from, m.version)
 	}
 	return out
 }
@@ -188,7 +198,7 @@ func (m *miss) release() {
 	}
 	*m = miss{
 		forms:  m.forms,
-		entity: m.entity[:0], missing: m.missing[:0], request: m.request[:0],
+		entity: m.entity[:0], missing: m.missing[:0], request: m.request[:0], after: m.after[:0],
 		ends: m.ends[:0], out: m.out[:0],
 	}
 	misses.Put(m)

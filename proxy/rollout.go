@@ -48,21 +48,18 @@ func (c *client) hitVerified(entity []byte, p *cache.Projection, single bool) bo
 
 // dryRun has the store answer a read, all of it, as if nothing were in memory;
 // what memory would have answered is compared with that, when the client has its
-// reply. It joins no other fetch, and has no stale values where it fails: the
+// reply. It joins no other fetch, nor others it, and has no stale values where it fails: the
 // store's answer is what the client would have got without this proxy.
 func (c *client) dryRun(entity []byte, p *cache.Projection, single bool) error {
 	m, err := c.newMiss(entity, p, single, cache.Found{})
 	if err != nil {
 		return err
 	}
-	m.dryRun, m.fetch.After = true, neverJoin
+	m.dryRun, m.fetch.Entity = true, nil
 	m.beside = c.server.rollout.Consult(entity, p, c.now, c.session.Proto)
 	c.counts.bypass(bypassDryRun, single, p.Len())
 	return c.awaitMiss(m)
 }
-
-// neverJoin is later than any fetch in flight began.
-const neverJoin = 1<<63 - 1
 
 // compare hands over what the store answered to a read in dry-run.
 func (m *miss) compare(reply []byte, ok bool) {

@@ -98,7 +98,7 @@ func New(cfg Config, c *cache.Cache, up *cluster.Upstream, clock *cache.Clock) *
 	s.sessions = session.NewServer(session.Config{
 		KeySlot:    cluster.Slot,
 		Version:    s.storeVersion,
-		MaxClients: cfg.MaxClients,
+		MaxClients: func() int { return s.tuned.Load().MaxClients },
 		Info:       s.info,
 		Announce:   cfg.Announce,
 
@@ -109,14 +109,20 @@ func New(cfg Config, c *cache.Cache, up *cluster.Upstream, clock *cache.Clock) *
 }
 
 // Tune takes over from cfg what may change while clients are connected: limits
-// on requests and output for connections to come, the others for all.
+// on requests and output for connections to come, the others for all. Who has
+// authenticated stays so, whatever the password is then.
 func (s *Server) Tune(cfg Config) {
 	tuned := s.cfg
 	tuned.Limits, tuned.MaxClients, tuned.MaxOutputBytes, tuned.MaxInFlight = cfg.Limits, cfg.MaxClients, cfg.MaxOutputBytes, cfg.MaxInFlight
-	tuned.WriteSettle, tuned.TunnelIdle = cfg.WriteSettle, cfg.TunnelIdle
+	tuned.WriteSettle, tuned.TunnelIdle, tuned.FetchTimeout = cfg.WriteSettle, cfg.TunnelIdle, cfg.FetchTimeout
+	tuned.Auth.Password, tuned.Auth.CacheTTL = cfg.Auth.Password, cfg.Auth.CacheTTL
 	tuned.ServeOn, tuned.DrainTimeout = cfg.ServeOn, cfg.DrainTimeout
 	s.tuned.Store(&tuned)
+	s.verdicts.forgetAll() // they were remembered for as long as was said before
 }
+
+// Config is what is in force.
+func (s *Server) Config() Config { return *s.tuned.Load() }
 
 // storeVersion is what the store says of itself; "" until it was asked.
 func (s *Server) storeVersion() string {

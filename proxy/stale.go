@@ -39,8 +39,9 @@ func (c *client) refresh(entity []byte, p *cache.Projection, found cache.Found) 
 		Slot:    cluster.Slot(r.entity),
 		Request: appendFetch(nil, r.entity, p, r.positions),
 		Owner:   r,
+		Entity:  r.entity,
 		Began:   int64(c.now),
-		After:   int64(r.cache.InvalidatedAt(r.entity, p, r.positions, c.now)),
+		After:   r.cache.AppendInvalidated(nil, r.entity, p, r.positions, c.now),
 	}
 	c.fetches = append(c.fetches, &r.fetch)
 }
@@ -49,19 +50,34 @@ func (c *client) refresh(entity []byte, p *cache.Projection, found cache.Found) 
 // reads it tries again.
 func (r *refresh) Done(reply []byte, joined bool, err error) cluster.Flusher {
 	if err == nil && !joined {
-		fillWith(r.cache, r.entity, r.projection, r.positions, reply, &r.fetch, r.version)
+		fillWith(r.cache, r.entity, r.projection, r.positions, reply, cache.Tick(r.fetch.Began), r.fetch.From(), r.version)
 	}
 	r.cache.EndRefresh(r.entity)
 	return nil
 }
 
-// fillWith fills the cache with a reply to a fetch, if it is one.
-func fillWith(held *cache.Cache, entity []byte, p *cache.Projection, positions []int32, reply []byte, fetch *cluster.Fetch, v resp.Version) {
+// Part is Done for a part.
+func (r *refresh) Part(reply []byte, numbers []int32, from string) {
+	fillWith(r.cache, r.entity, r.projection, pick(r.positions, numbers), reply, cache.Tick(r.fetch.Began), from, r.version)
+}
+
+// pick returns those of positions that have the given numbers.
+func pick(positions, numbers []int32) []int32 {
+	picked := make([]int32, len(numbers))
+	for j, i := range numbers {
+		picked[j] = positions[i]
+	}
+	return picked
+}
+
+// fillWith fills the cache with a reply to a fetch that began at that tick, if it
+// is one. from is who gave it.
+func fillWith(held *cache.Cache, entity []byte, p *cache.Projection, positions []int32, reply []byte, began cache.Tick, from string, v resp.Version) {
 	ends, ok := resp.BulkArray(reply, len(positions), nil)
 	if !ok {
 		return
 	}
-	held.Fill(entity, &cache.Fetched{Projection: p, Positions: positions, Frame: reply, Ends: ends, Began: cache.Tick(fetch.Began), From: fetch.From()}, v)
+	held.Fill(entity, &cache.Fetched{Projection: p, Positions: positions, Frame: reply, Ends: ends, Began: began, From: from}, v)
 }
 
 // failed tells whether a fetch brought nothing that its readers could use: no
@@ -91,17 +107,6 @@ func (m *miss) answerStale(out []byte) ([]byte, bool) {
 		return out, false
 	}
 	s.staleOnError.Add(uint64(stale))
-	if !m.single {
-		out = append(out, p.Header...)
-	}
-	next := 0
-	for i := range p.Len() {
-		if next < len(m.missing) && int(m.missing[next]) == i {
-			out = held.AppendValue(out, i, m.version)
-			next++
-			continue
-		}
-		out = m.found.AppendValue(out, i, m.version)
-	}
+	out = m.answer(out, func(out []byte, _, i int) []byte { return held.AppendValue(out, i, m.version) })
 	return out, true
 }

@@ -54,12 +54,12 @@ type passing struct {
 	hops       int      // times that it was
 	pinned     bool     // it belongs to a transaction, and so to no other node
 
-	join    *join    // not nil: it is a part of a request
-	part    int      // which one
-	filling *filling // not nil: its reply fills the cache
-	shaper  shaper   // not nil: makes of its reply what the client gets
-	queue   *queue   // not nil: that of the transaction it belongs to
-	exec    bool     // it is that transaction's EXEC
+	join     *join     // not nil: it is a part of a request
+	part     int       // which one
+	filling  *filling  // not nil: its reply fills the cache
+	decoding *decoding // not nil: makes of its reply what the client gets
+	queue    *queue    // not nil: that of the transaction it belongs to
+	exec     bool      // it is that transaction's EXEC
 }
 
 // maxHops bounds how often a request is sent on to where MOVED or ASK points.
@@ -357,8 +357,8 @@ func (c *client) answered(p passing, frame []byte) {
 	if !p.owed {
 		frame = nil
 	}
-	if p.shaper != nil && frame != nil {
-		frame = p.shaper.shape(frame)
+	if p.decoding != nil && frame != nil {
+		frame = p.decoding.of(frame)
 	}
 	if p.slot != nil {
 		c.replies.complete(p.slot, frame)

@@ -114,3 +114,10 @@ func (v *verdicts) forget(who *cluster.Credentials) {
 	defer v.mu.Unlock()
 	delete(v.known, h)
 }
+
+// forgetAll has everybody asked for anew.
+func (v *verdicts) forgetAll() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	clear(v.known)
+}

@@ -79,18 +79,19 @@ type warming struct {
 
 // Warm has what the cache lacks of some fields of entity fetched and kept. It
 // calls done when that is over, from any goroutine, or before it returns where
-// nothing is lacking. It keeps entity, and nothing of fields.
-func (s *Server) Warm(entity []byte, fields [][]byte, done func(failed bool)) {
+// nothing is lacking, and no fetcher is asked. It keeps entity, and nothing of
+// fields.
+func (s *Server) Warm(entity []byte, fields [][]byte, done func(failed bool)) (asked bool) {
 	p := s.cache.Projection(canonical(nil, fields), fields)
 	if p == nil {
 		done(true)
-		return
+		return false
 	}
 	now := s.clock.Now()
 	found := s.cache.Lookup(entity, p, now)
 	if found.Complete {
 		done(false)
-		return
+		return false
 	}
 	w := &warming{cache: s.cache, entity: entity, projection: p, done: done}
 	w.positions, _ = found.Missing(nil, p, now)
@@ -98,17 +99,24 @@ func (s *Server) Warm(entity []byte, fields [][]byte, done func(failed bool)) {
 		Slot:    cluster.Slot(entity),
 		Request: appendFetch(nil, entity, p, w.positions),
 		Owner:   w,
+		Entity:  entity,
 		Began:   int64(now),
-		After:   int64(s.cache.InvalidatedAt(entity, p, w.positions, now)),
+		After:   s.cache.AppendInvalidated(nil, entity, p, w.positions, now),
 	}
 	s.upstream.Send([]*cluster.Fetch{&w.fetch})
+	return true
 }
 
 // Done fills the cache with what came.
 func (w *warming) Done(reply []byte, joined bool, err error) cluster.Flusher {
 	if err == nil && !joined {
-		fillWith(w.cache, w.entity, w.projection, w.positions, reply, &w.fetch, resp.V2)
+		fillWith(w.cache, w.entity, w.projection, w.positions, reply, cache.Tick(w.fetch.Began), w.fetch.From(), resp.V2)
 	}
 	w.done(err != nil)
 	return nil
+}
+
+// Part is Done for a part.
+func (w *warming) Part(reply []byte, numbers []int32, from string) {
+	fillWith(w.cache, w.entity, w.projection, pick(w.positions, numbers), reply, cache.Tick(w.fetch.Began), from, resp.V2)
 }

@@ -92,10 +92,10 @@ func (w *worker) compareValue(read *Read, t *tally, position int, cached value, 
 // promise is the bound on what a kind compares, patience included.
 func (w *worker) promise(kind Kind, field string) Promise {
 	if kind == KindShadow {
-		return Promise{Within: w.cfg.Options.Shadow.Settle, Covered: true}
+		return Promise{Within: w.options.Load().Shadow.Settle, Covered: true}
 	}
 	promise := w.cfg.Promise(field)
-	promise.Within += w.cfg.Options.Patience
+	promise.Within += w.options.Load().Patience
 	return promise
 }
 

@@ -36,6 +36,17 @@ func openJournal(where string) (*journal, error) {
 	return &journal{out: f, end: f.Close}, nil
 }
 
+// replace has what other would write to written to from now on, in the place of what
+// was before.
+func (j *journal) replace(other *journal) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.end != nil {
+		_ = j.end()
+	}
+	j.out, j.end, j.err = other.out, other.end, nil
+}
+
 // write appends a line. first tells whether it is the first that failed.
 func (j *journal) write(d Difference) (first bool, err error) {
 	j.mu.Lock()

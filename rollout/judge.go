@@ -185,7 +185,7 @@ func (w *worker) remember(kind Kind, entity string, p *cache.Projection, s *susp
 		Age: s.age.Seconds(), Lasted: now.Sub(s.seen).Seconds(), Times: s.times, Source: s.source, Fetcher: s.from,
 		CachedHash: hashOf(s.cached), StoredHash: hashOf(s.stored),
 	}
-	if w.cfg.Options.LogValues {
+	if w.options.Load().LogValues {
 		d.Cached, d.Stored = shown(s.cached), shown(s.stored)
 	}
 	w.ring.add(class, d)

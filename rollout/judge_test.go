@@ -34,11 +34,7 @@ func TestAValueIsStaleWithinThePromiseIfItsChangeIsToldInTime(t *testing.T) {
 		for _, readAfter := range []bool{true, false} {
 			t.Run(name, func(t *testing.T) {
 				inBubble(t, nil, func(r *rig) {
-					r.store.set("f", "1")
-					p := r.project("f")
-					r.read("e", p, "a")
-					r.store.set("f", "2")
-					r.read("e", p, "a")
+					p := r.differ()
 					r.wants(KindDryRun, nil) // not judged yet
 					time.Sleep(within / 2)
 					tell(r)
@@ -128,11 +124,7 @@ func TestAValueThatNoSourceCoversIsBoundByItsAge(t *testing.T) {
 		cfg.Promise = func(string) Promise { return Promise{Source: SourceAge} }
 	}
 	inBubble(t, uncovered, func(r *rig) {
-		r.store.set("f", "1")
-		p := r.project("f")
-		r.read("e", p, "a")
-		r.store.set("f", "2")
-		r.read("e", p, "a")
+		r.differ()
 		time.Sleep(time.Second)
 		r.wants(KindDryRun, map[Class]uint64{Stale: 1})
 		if d := r.Differences(1)[0]; d.Source != "max_age" {
@@ -145,11 +137,7 @@ func TestAValueThatNoSourceCoversIsBoundByItsAge(t *testing.T) {
 func TestPatienceAddsToThePromise(t *testing.T) {
 	patient := func(cfg *Config) { cfg.Options.Patience = time.Minute }
 	inBubble(t, patient, func(r *rig) {
-		r.store.set("f", "1")
-		p := r.project("f")
-		r.read("e", p, "a")
-		r.store.set("f", "2")
-		r.read("e", p, "a")
+		r.differ()
 		time.Sleep(time.Minute)
 		r.wants(KindDryRun, nil)
 		r.cache.Mark(covered(t))
@@ -168,11 +156,7 @@ func TestTheBoundIsThatOfTheMomentOfJudgement(t *testing.T) {
 		}
 	}
 	inBubble(t, failing, func(r *rig) {
-		r.store.set("f", "1")
-		p := r.project("f")
-		r.read("e", p, "a")
-		r.store.set("f", "2")
-		r.read("e", p, "a")
+		r.differ()
 		bound.Store(int64(10 * within))
 		time.Sleep(5 * within)
 		r.wants(KindDryRun, nil)
@@ -209,11 +193,7 @@ func TestWhatDiffersInSpellingAloneIsAClassOfItsOwn(t *testing.T) {
 
 func TestAStoreThatDoesNotAnswerIsNoReasonForAVerdict(t *testing.T) {
 	inBubble(t, nil, func(r *rig) {
-		r.store.set("f", "1")
-		p := r.project("f")
-		r.read("e", p, "a")
-		r.store.set("f", "2")
-		r.read("e", p, "a")
+		r.differ()
 		r.store.mu.Lock()
 		r.store.fails = true
 		r.store.mu.Unlock()

@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"math"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -125,7 +126,7 @@ func (r *Rollout) Verify(entity []byte, p *cache.Projection, found *cache.Found,
 // p's fields of entity, with the reply that a fetcher gave. It keeps nothing of
 // its arguments.
 func (r *Rollout) Shadow(entity []byte, p *cache.Projection, positions []int32, frame []byte, from string) {
-	share := r.shadowShare.Load()
+	share := shareOf(math.Float64frombits(r.shadowPercent.Load()))
 	if share == 0 || uint64(rand.Uint32()) >= share || r.full(KindShadow) {
 		return
 	}

@@ -187,6 +187,18 @@ func (r *rig) read(entity string, p *cache.Projection, fetcher string) {
 	synctest.Wait()
 }
 
+// differ has f of the entity e in memory as "1" while the store says "2", and a
+// read of it compared.
+func (r *rig) differ() *cache.Projection {
+	r.t.Helper()
+	r.store.set("f", "1")
+	p := r.project("f")
+	r.read("e", p, "a")
+	r.store.set("f", "2")
+	r.read("e", p, "a")
+	return p
+}
+
 // wants compares the counts of a kind with those named.
 func (r *rig) wants(kind Kind, want map[Class]uint64) {
 	r.t.Helper()

@@ -9,9 +9,8 @@ import (
 // ring remembers the latest differences, so many of each class: a thousand
 // harmless ones must not push out the one that matters.
 type ring struct {
-	most int
-
 	mu   sync.Mutex // protects what follows
+	most int
 	kept [Classes][]numbered
 	next [Classes]int // where the next one goes, once most are kept
 	seen uint64
@@ -34,6 +33,20 @@ func (r *ring) add(class Class, d Difference) {
 	}
 	r.kept[class][r.next[class]] = n
 	r.next[class] = (r.next[class] + 1) % r.most
+}
+
+// bound changes how many are remembered of each class. The newest stay.
+func (r *ring) bound(most int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if most == r.most {
+		return
+	}
+	r.most = most
+	for class, kept := range r.kept {
+		slices.SortFunc(kept, func(a, b numbered) int { return cmp.Compare(a.turn, b.turn) })
+		r.kept[class], r.next[class] = slices.Clone(kept[max(len(kept)-most, 0):]), 0
+	}
 }
 
 // latest are the newest, at most so many, newest first.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"reflect"
 	"slices"
 	"sync"
@@ -58,6 +59,8 @@ type Rollout struct {
 	cfg   Config
 	rules atomic.Pointer[Rules]
 	mu    sync.Mutex // held while rules are changed
+	// options are cfg's with what Tune has changed of them since.
+	options atomic.Pointer[config.Rollout]
 
 	queue    chan *Read
 	queued   atomic.Int64 // bytes of replies in queue
@@ -67,9 +70,9 @@ type Rollout struct {
 	journal  *journal
 	counts   counts
 
-	shadowShare atomic.Uint64 // of the fetches, out of wholeShare
-	spellings   spellings
-	warned      atomic.Int64 // when a wrong answer was last logged, in Unix nanoseconds
+	shadowPercent atomic.Uint64 // of the fetches, a float64's bits
+	spellings     spellings
+	warned        atomic.Int64 // when a wrong answer was last logged, in Unix nanoseconds
 }
 
 // New returns a Rollout that compares once Run is called. Its error tells of a
@@ -83,12 +86,11 @@ func New(cfg Config) (*Rollout, error) {
 		ring: ring{most: cfg.Options.Differences},
 	}
 	r.suspects.init()
+	r.options.Store(&cfg.Options)
 	if err := r.SetRules(cfg.Mode, cfg.Options.Rules); err != nil {
 		return nil, err
 	}
-	if cfg.Shadow != nil {
-		r.shadowShare.Store(shareOf(cfg.Options.Shadow.Percent))
-	}
+	r.SetShadow(cfg.Options.Shadow.Percent)
 	var err error
 	r.journal, err = openJournal(cfg.Options.Log)
 	return r, err
@@ -185,8 +187,14 @@ func (r *Rollout) TakeOver(modeBefore config.Mode, before config.Rollout, mode c
 // percent, if there is one.
 func (r *Rollout) SetShadow(percent float64) {
 	if r.cfg.Shadow != nil {
-		r.shadowShare.Store(shareOf(percent))
+		r.shadowPercent.Store(math.Float64bits(percent))
 	}
+}
+
+// ShadowPercent is how many of the fetches are repeated at the second store, in percent;
+// false: there is none.
+func (r *Rollout) ShadowPercent() (percent float64, there bool) {
+	return math.Float64frombits(r.shadowPercent.Load()), r.cfg.Shadow != nil
 }
 
 // Differences are the latest, at most so many, newest first.

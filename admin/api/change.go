@@ -26,6 +26,12 @@ type RuleEdit struct {
 	Compared map[string]uint64 `json:"compared,omitempty"`
 }
 
+// SetShadow asks for another share of the fetches to be repeated at the second
+// store.
+type SetShadow struct {
+	Percent *float64 `json:"percent"` // 0 to 100
+}
+
 // Invalidate asks that something be not answered from memory again as it is held
 // now. One of its fields is given.
 type Invalidate struct {

@@ -15,12 +15,14 @@ const (
 	PathHottest     = Prefix + "/hottest"
 	PathSources     = Prefix + "/sources"
 	PathDifferences = Prefix + "/differences"
+	PathShadow      = Prefix + "/shadow"
 	PathRules       = Prefix + "/rules"
 	PathChanges     = Prefix + "/changes"
 	PathHistory     = Prefix + "/history"
 	PathAccess      = Prefix + "/access"
 	PathEvents      = Prefix + "/events"
 	PathWarm        = Prefix + "/warm"
+	PathRows        = Prefix + "/rows"
 	PathOpenAPI     = Prefix + "/openapi.json"
 
 	PathMode       = Prefix + "/mode"
@@ -30,7 +32,25 @@ const (
 	PathReload     = Prefix + "/reload"
 )
 
+// The headers by which a change of rules can be made of the rules that somebody has
+// seen, and of no others. The answer of [PathRules] carries their version in
+// HeaderVersion; a change that carries it in HeaderIfVersion is refused with status
+// 412 where other rules are in force by now.
+const (
+	HeaderVersion   = "ETag"
+	HeaderIfVersion = "If-Match"
+)
+
 // Error is the answer of anything that did not succeed.
 type Error struct {
 	Message string `json:"error"` // what is wrong, and what to do
+	// Mistakes are what is wrong with rules that were given, one by one.
+	Mistakes []Mistake `json:"mistakes,omitempty"`
+}
+
+// Mistake is one thing that is wrong with a rule.
+type Mistake struct {
+	Rule  int    `json:"rule"`  // its place in the list, from 0
+	Field string `json:"field"` // as in [RuleEdit]: name, features, …
+	What  string `json:"what"`  // and what is accepted instead
 }

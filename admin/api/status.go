@@ -43,12 +43,16 @@ type Status struct {
 	Memory        Memory      `json:"memory"`
 	Connections   Connections `json:"connections"`
 	Reload        Reload      `json:"reload"`
-	// Rules is how many rules there are before the default one. SetByHand tells that
-	// these, or the mode, are not those of the configuration: somebody has changed
-	// them through the API, and a restart forgets it.
-	Rules      int         `json:"rules"`
-	SetByHand  bool        `json:"set_by_hand"`
-	Comparison *Comparison `json:"comparison,omitempty"` // absent: nothing was compared yet
+	// Rules is how many rules there are before the default one, and RulesVersion
+	// tells them from others: the same rules have the same version in every process.
+	// SetByHand tells that these, the mode or the percentage of the second store are
+	// not those of the configuration: somebody has changed them through the API, and
+	// a restart forgets it.
+	Rules        int         `json:"rules"`
+	RulesVersion string      `json:"rules_version"`
+	SetByHand    bool        `json:"set_by_hand"`
+	Comparison   *Comparison `json:"comparison,omitempty"` // absent: nothing was compared yet
+	Shadow       *Shadow     `json:"shadow,omitempty"`     // absent: there is no second store
 }
 
 // Comparison is what came of comparing memory with the store, since the start.
@@ -58,6 +62,15 @@ type Comparison struct {
 	// Projected is what mode live would have done with the reads in dry-run; absent:
 	// there was none.
 	Projected *Projected `json:"projected,omitempty"`
+}
+
+// Shadow is a second store at which a share of the fetches is repeated, and what came
+// of comparing the two since the start.
+type Shadow struct {
+	Addresses []string          `json:"addresses"`
+	Percent   float64           `json:"percent"`  // of the fetches
+	Compared  map[string]uint64 `json:"compared"` // values, by class
+	Dropped   uint64            `json:"dropped"`  // what was to be compared and was not
 }
 
 // Projected is what mode live would have brought.

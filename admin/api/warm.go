@@ -1,7 +1,7 @@
 package api
 
 // WarmLine is a line of what is hot: of a projection, before the first entity that
-// is asked for in it, or of an entity.
+// is asked for in it, of an entity, or the one after the last that was hot.
 type WarmLine struct {
 	// Fields are those of the projection, which has the number of such lines before
 	// it. Base64, as all bytes here.
@@ -9,4 +9,6 @@ type WarmLine struct {
 	// Entity is one, and Projections are what it is asked for in, by number.
 	Entity      []byte `json:"entity,omitempty"`
 	Projections []int  `json:"projections,omitempty"`
+	// Told: what follows is what clients ask for from now on.
+	Told bool `json:"told,omitempty"`
 }

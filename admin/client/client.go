@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"os/user"
+	"strconv"
 	"strings"
 	"time"
 
@@ -129,18 +130,31 @@ func (c *Client) Get(ctx context.Context, path string, query url.Values, answer 
 	if len(query) > 0 {
 		path += "?" + query.Encode()
 	}
-	return c.exchange(ctx, http.MethodGet, path, nil, answer)
+	return c.exchange(ctx, call{method: http.MethodGet, path: path}, answer)
 }
 
 // Post asks for a change and reads what came of it into answer.
 func (c *Client) Post(ctx context.Context, path string, body, answer any) error {
-	return c.exchange(ctx, http.MethodPost, path, body, answer)
+	return c.PostIf(ctx, path, "", body, answer)
 }
 
-func (c *Client) exchange(ctx context.Context, method, path string, body, answer any) error {
+// PostIf asks for a change of rules of that version, and of no others; of whatever
+// there is for "".
+func (c *Client) PostIf(ctx context.Context, path, version string, body, answer any) error {
+	return c.exchange(ctx, call{http.MethodPost, path, version, body}, answer)
+}
+
+// call is what is asked.
+type call struct {
+	method, path string
+	version      string // of the rules that are to be changed; "": any
+	body         any
+}
+
+func (c *Client) exchange(ctx context.Context, asked call, answer any) error {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	response, err := c.send(ctx, method, path, body)
+	response, err := c.send(ctx, asked)
 	if err != nil {
 		return err
 	}
@@ -149,32 +163,35 @@ func (c *Client) exchange(ctx context.Context, method, path string, body, answer
 		return nil
 	}
 	if err := json.NewDecoder(io.LimitReader(response.Body, maxAnswer)).Decode(answer); err != nil {
-		return fmt.Errorf("read the answer of %s: %w; is this fsproxy's admin address?", c.base+path, err)
+		return fmt.Errorf("read the answer of %s: %w; is this fsproxy's admin address?", c.base+asked.path, err)
 	}
 	return nil
 }
 
 // send makes a request and returns a response of success, whose body is to be
 // closed.
-func (c *Client) send(ctx context.Context, method, path string, body any) (*http.Response, error) {
+func (c *Client) send(ctx context.Context, asked call) (*http.Response, error) {
 	var content io.Reader = http.NoBody
-	if method != http.MethodGet {
-		if body == nil {
-			body = struct{}{}
+	if asked.method != http.MethodGet {
+		if asked.body == nil {
+			asked.body = struct{}{}
 		}
-		text, err := json.Marshal(body)
+		text, err := json.Marshal(asked.body)
 		if err != nil {
 			return nil, fmt.Errorf("write the request: %w", err)
 		}
 		content = bytes.NewReader(text)
 	}
-	request, err := http.NewRequestWithContext(ctx, method, c.base+path, content)
+	request, err := http.NewRequestWithContext(ctx, asked.method, c.base+asked.path, content)
 	if err != nil {
-		return nil, fmt.Errorf("ask %s: %w", c.base+path, err)
+		return nil, fmt.Errorf("ask %s: %w", c.base+asked.path, err)
 	}
 	request.Header.Set("User-Agent", c.agent)
-	if method != http.MethodGet {
+	if asked.method != http.MethodGet {
 		request.Header.Set("Content-Type", "application/json")
+	}
+	if asked.version != "" {
+		request.Header.Set(api.HeaderIfVersion, strconv.Quote(asked.version))
 	}
 	if c.token != "" {
 		request.Header.Set("Authorization", "Bearer "+c.token)

@@ -20,7 +20,7 @@ type Event struct {
 // Events gives each event to handle until ctx ends, handle fails, or the stream
 // does; it says which. Data is valid during the call only.
 func (c *Client) Events(ctx context.Context, handle func(Event) error) error {
-	response, err := c.send(ctx, http.MethodGet, api.PathEvents, nil)
+	response, err := c.send(ctx, call{method: http.MethodGet, path: api.PathEvents})
 	if err != nil {
 		return err
 	}

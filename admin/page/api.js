@@ -30,7 +30,7 @@ async function ask(path, init) {
     if (response.status === 401 && await askToken()) continue;
     if (!response.ok) {
       const said = await response.json().catch(() => ({}));
-      throw Object.assign(new Error(said.error || response.statusText), { status: response.status });
+      throw Object.assign(new Error(said.error || response.statusText), { status: response.status, mistakes: said.mistakes ?? [] });
     }
     return response;
   }
@@ -38,10 +38,19 @@ async function ask(path, init) {
 
 export async function get(path) { return (await ask(path, {})).json(); }
 
-export async function post(path, body) {
-  const init = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
-  return (await ask(path, init)).json();
+async function send(path, body, more) {
+  return ask(path, { method: "POST", headers: { "Content-Type": "application/json", ...more }, body: JSON.stringify(body) });
 }
+
+export async function post(path, body) { return (await send(path, body)).json(); }
+
+const versioned = async (response) => ({ answer: await response.json(), version: response.headers.get("ETag") ?? "" });
+
+// getVersioned is get with the version of what is answered, and postIf changes that
+// version and no other.
+export async function getVersioned(path) { return versioned(await ask(path, {})); }
+
+export async function postIf(version, path, body) { return versioned(await send(path, body, { "If-Match": version })); }
 
 const silence = 8000; // ms without an event after which the stream is given up
 const shortest = 500, longest = 5000; // ms until it is tried again

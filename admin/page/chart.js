@@ -2,7 +2,7 @@
 
 const ns = "http://www.w3.org/2000/svg";
 const height = 132, top = 8, bottom = 18, left = 58, right = 6;
-const gap = 2500; // ms between samples from which on the line is broken
+const usualGap = 2500; // ms between samples from which on the line is broken
 
 function svg(name, attributes) {
   const e = document.createElementNS(ns, name);
@@ -29,9 +29,10 @@ function ticks(least, most, binary) {
 }
 
 export class Chart {
-  // series: {key, label, color}; the first is filled. binary: of bytes.
-  constructor(parent, { title, series, format, floor = 0, ceiling, binary, empty }, onCursor) {
-    Object.assign(this, { title, series, format, floor, ceiling, binary, empty, samples: [], span: 300000 });
+  // series: {key, label, color}; the first is filled. binary: of bytes. gap: how far
+  // apart figures may be, in ms, that belong together.
+  constructor(parent, { title, series, format, floor = 0, ceiling, binary, empty, gap = usualGap }, onCursor) {
+    Object.assign(this, { title, series, format, floor, ceiling, binary, empty, gap, samples: [], span: 300000 });
     const card = this.card = html("figure", "chart");
     card.style.margin = 0;
     card.append(html("h3", "", title));
@@ -122,10 +123,18 @@ export class Chart {
     const at = this.cursor !== undefined && this.samples.length ? this.samples[this.indexAt(this.cursor)] : undefined;
     if (at) parts.push(svg("line", { class: "cursor", x1: x(at.time), x2: x(at.time), y1: top, y2: height - bottom }));
     this.root.replaceChildren(...parts);
-    const shown = at ?? this.samples.at(-1) ?? {};
+    const shown = this.shown(at);
     this.series.forEach(({ key }, i) => { this.values[i].textContent = this.format(shown[key]); });
     const words = this.series.map(({ label, key }) => label + " " + this.format(shown[key])).join(", ");
     this.root.setAttribute("aria-label", this.title + (at ? ", " + Math.round((this.end - at.time) / 1000) + " seconds ago: " : ", now: ") + words);
+  }
+
+  // shown are the figures of a sample (undefined: the last), those that it lacks from
+  // shortly before it.
+  shown(at = this.samples.at(-1)) {
+    const known = {};
+    for (const s of this.samples) if (s.time <= at.time && at.time - s.time <= this.gap) Object.assign(known, s);
+    return known;
   }
 
   blank() {
@@ -141,7 +150,7 @@ export class Chart {
     let run, last;
     for (const s of this.samples) {
       if (s[key] === undefined) continue;
-      if (!run || s.time - last > gap) runs.push(run = []);
+      if (!run || s.time - last > this.gap) runs.push(run = []);
       run.push([x(s.time).toFixed(1), y(s[key]).toFixed(1)]);
       last = s.time;
     }

@@ -86,6 +86,16 @@ export function setUp() {
     if (wide && !await confirmed(`Invalidate ${kind === "all" ? "everything" : "the features " + target}? It will be fetched from the store again.`)) return;
     change("invalidate", body, (done) => `Invalidated: ${done.what}${kind === "entity" ? "" : ` (${count(done.features)} known features)`}.`);
   });
+  $("shadow-percent").addEventListener("input", (e) => { $("shadow-set").disabled = e.target.value === e.target.dataset.was; });
+  $("shadow").addEventListener("submit", async (e) => {
+    e.preventDefault();
+    const percent = Number($("shadow-percent").value);
+    if ($("shadow-set").disabled || !await confirmed(`Repeat ${percent} % of the fetches at the second store? Now it is ${$("shadow-percent").dataset.was} %.`)) return;
+    change("shadow", { percent }, (done) => {
+      shadow(done);
+      return `${done.percent} % of the fetches are repeated at the second store.`;
+    });
+  });
   $("flush").addEventListener("click", async () => {
     if (await confirmed("Drop all rows? Everything will be fetched from the store again.")) {
       change("flush", {}, (done) => `Dropped ${count(done.rows)} rows of ${bytes(done.bytes)}.`);
@@ -108,6 +118,19 @@ export function access(a) {
 }
 
 export function mode(m) { showMode(m); }
+
+// shadow shows the second store, if there is one.
+export function shadow(s) {
+  $("shadow").hidden = !s;
+  if (!s) return;
+  const input = $("shadow-percent"), now = String(s.percent);
+  // What the person has typed stays until it is set.
+  if (input.dataset.was !== now && (input.dataset.was === undefined || input.value === input.dataset.was)) input.value = now;
+  input.dataset.was = now;
+  $("shadow-set").disabled = input.value === now;
+  $("shadow-note").textContent = `${s.addresses.join(", ")}: ${count(s.compared.match + s.compared.spelling)} values the same, ` +
+    `${count(s.compared.stale_within_promise)} behind for a while, ${count(s.compared.replica_noise)} replica noise, ${count(s.compared.wrong)} wrong; ${count(s.dropped)} not compared`;
+}
 
 async function look(query) {
   const out = $("looked");

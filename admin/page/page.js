@@ -5,7 +5,7 @@ import { Chart } from "./chart.js";
 import { tabs } from "./table.js";
 import * as tables from "./tables.js";
 import * as controls from "./controls.js";
-import * as rules from "./rules.js";
+import { rules } from "./rules.js";
 import { count, rate, percent, bytes, latency, duration, cores } from "./format.js";
 
 const $ = (id) => document.getElementById(id);
@@ -14,13 +14,20 @@ const shortest = 60000; // ms that a chart shows
 
 let samples = [], status, charts, span = Number(localStorage.getItem("fsproxy-span")) || 300000;
 
+const sparse = 20000; // ms: the latency of hits is sampled, and not there each second
+
+// recent is a figure of a sample, or one of shortly before.
+function recent(key, now) {
+  return now[key] ?? samples.findLast((s) => s[key] !== undefined && now.time - s.time <= sparse)?.[key];
+}
+
 // Tiles: what a person wants to know at a glance.
 
 const tiles = [
   { id: "hit-rate", main: true, label: "Answered from memory", value: (s) => percent(s.now.hit_rate), note: (s) => `${percent(s.totals.hit_rate)} since the start` },
   { id: "avoided", main: true, label: "Store reads avoided", value: (s) => rate(s.now.hits), note: (s) => `${count(s.totals.reads_avoided)} since the start` },
   { id: "reads", label: "Reads", value: (s) => rate(s.now.reads), note: (s) => `of ${count(s.now.fields)} fields` },
-  { id: "latency", label: "Hit, median", value: (s) => latency(s.now.hit_p50_seconds), note: (s) => `a miss: ${latency(s.now.miss_p50_seconds)}` },
+  { id: "latency", label: "Latency of a hit", value: (s) => latency(recent("hit_p50_seconds", s.now)), note: (s) => `median; a miss: ${latency(recent("miss_p50_seconds", s.now))}` },
   { id: "cpu", label: "CPU cores", value: (s) => cores(s.now.cpu), note: (s) => s.now.reads ? `${latency(s.now.cpu / s.now.reads)} a read` : "idle" },
   { id: "memory", label: "Cache", value: (s) => bytes(s.memory.cache_bytes), meter: (s) => s.memory.cache_bytes / s.memory.cache_max_bytes, note: (s) => `of ${bytes(s.memory.cache_max_bytes)}, ${count(s.memory.rows)} rows` },
 ];
@@ -34,7 +41,14 @@ const projected = [
 const found = [
   { id: "matched", label: "Compared, the same", value: (c) => count(c.compared.match + c.compared.spelling), note: (c) => `${count(c.dropped)} not compared` },
   { id: "differing", label: "Stale or noise", value: (c) => count(c.compared.stale_within_promise + c.compared.replica_noise), note: () => "within the promise" },
-  { id: "wrong", label: "Wrong", value: (c) => count(c.compared.wrong), note: (c) => c.compared.wrong ? "see the differences" : "none so far", bad: (c) => c.compared.wrong > 0 },
+  { id: "wrong", label: "Wrong", value: (c) => count(c.compared.wrong), note: (c) => c.compared.wrong ? "see the differences" : "none so far", to: () => tables.differences, bad: (c) => c.compared.wrong > 0 },
+];
+
+const sum = (counts) => Object.values(counts).reduce((a, b) => a + b, 0);
+
+// What came of asking a second store: shown where there is one.
+const second = [
+  { id: "shadow", label: "Second store differs", value: (s) => count(s.compared.wrong), note: (s) => `of ${count(sum(s.compared))} compared, ${s.percent} % of fetches`, to: () => tables.differences, bad: (s) => s.compared.wrong > 0 },
 ];
 
 function addTile(tile, parent) {
@@ -48,20 +62,32 @@ function addTile(tile, parent) {
     div.append(meter);
   }
   div.append(tile.small);
+  if (tile.to) {
+    const go = Object.assign(document.createElement("button"), { type: "button", className: "note" });
+    go.addEventListener("click", () => {
+      tab.show(tile.to());
+      $("tables").scrollIntoView();
+      $("tables").focus();
+    });
+    tile.small.replaceChildren(go);
+    tile.small = go;
+  }
   parent.append(div);
   tile.div = div;
 }
 for (const tile of tiles) addTile(tile, $("tiles"));
-for (const tile of [...projected, ...found]) addTile(tile, $("compared"));
+const comparisons = [...projected, ...found, ...second];
+for (const tile of comparisons) addTile(tile, $("compared"));
 
-function showComparison(c) {
-  $("compared").hidden = !c;
-  if (!c) return;
-  for (const tile of [...projected, ...found]) {
-    tile.div.hidden = projected.includes(tile) && !c.projected?.dry_run;
-    tile.out.textContent = tile.value(c);
-    tile.small.textContent = tile.note(c);
-    if (tile.bad) tile.div.classList.toggle("bad", tile.bad(c));
+function showComparison(c, shadow) {
+  $("compared").hidden = !c && !shadow;
+  for (const tile of comparisons) {
+    const of = second.includes(tile) ? shadow : c;
+    tile.div.hidden = !of || projected.includes(tile) && !c.projected?.dry_run;
+    if (tile.div.hidden) continue;
+    tile.out.textContent = tile.value(of);
+    tile.small.textContent = tile.note(of);
+    if (tile.bad) tile.div.classList.toggle("bad", tile.bad(of));
   }
 }
 
@@ -73,6 +99,11 @@ function set(id, text, className) {
 
 function sentence(text) { return text.charAt(0).toUpperCase() + text.slice(1) + "."; }
 
+// coded is text with what stands between backticks as code.
+function coded(text) {
+  return text.split("`").map((part, i) => i % 2 ? Object.assign(document.createElement("code"), { textContent: part }) : part);
+}
+
 function showStatus(s) {
   status = s;
   for (const tile of tiles) {
@@ -83,7 +114,7 @@ function showStatus(s) {
   set("host", s.host);
   set("version", s.build.version);
   set("mode", "mode " + s.mode, "pill " + (s.mode === "live" ? "ok" : "degraded"));
-  set("health", { ok: "healthy", degraded: "look below", failing: "failing" }[s.health], "pill " + s.health);
+  set("health", { ok: "healthy", degraded: "needs a look", failing: "failing" }[s.health], "pill " + s.health);
   set("uptime", `up ${duration(s.uptime_seconds)}; ${count(s.connections.open)} clients; ${bytes(s.memory.resident_bytes)} resident`);
   document.title = (s.health === "ok" ? "" : "⚠ ") + s.host + " – fsproxy";
   const problems = s.problems.map((p) => p.what + "\n" + p.do).join("\n\n");
@@ -91,14 +122,15 @@ function showStatus(s) {
     $("problems").dataset.now = problems;
     $("problems").replaceChildren(...s.problems.map((p) => {
       const line = Object.assign(document.createElement("p"), { className: "problem " + p.health });
-      line.append(Object.assign(document.createElement("b"), { textContent: sentence(p.what) }), " " + sentence(p.do));
+      line.append(Object.assign(document.createElement("b"), { textContent: sentence(p.what) }), " ", ...coded(sentence(p.do)));
       return line;
     }));
   }
   controls.mode(s.mode);
-  showComparison(s.comparison);
+  showComparison(s.comparison, s.shadow);
+  controls.shadow(s.shadow);
   rules.told(s);
-  tab.count(rules.rules, s.rules);
+  tab.count(rules, s.rules);
 }
 
 // Charts.
@@ -109,8 +141,8 @@ const chart = (spec) => new Chart($("charts"), spec, pointAll);
 charts = [
   { title: "Answered from memory, of fields", series: [{ key: "hit_rate", label: "hit rate", color: "teal" }], format: percent, ceiling: 1 },
   { title: "Throughput", series: [{ key: "reads", label: "reads", color: "blue" }, { key: "hits", label: "from memory", color: "teal" }, { key: "fetches", label: "fetches", color: "amber" }, { key: "errors", label: "errors", color: "red" }], format: rate },
-  { title: "Latency of a hit", series: [{ key: "hit_p99_seconds", label: "99 %", color: "blue" }, { key: "hit_p50_seconds", label: "median", color: "teal" }], format: latency },
-  { title: "Latency of a miss", series: [{ key: "miss_p99_seconds", label: "99 %", color: "amber" }, { key: "miss_p50_seconds", label: "median", color: "teal" }], format: latency },
+  { title: "Latency of a hit", series: [{ key: "hit_p99_seconds", label: "99 %", color: "blue" }, { key: "hit_p50_seconds", label: "median", color: "teal" }], format: latency, gap: sparse },
+  { title: "Latency of a miss", series: [{ key: "miss_p99_seconds", label: "99 %", color: "amber" }, { key: "miss_p50_seconds", label: "median", color: "teal" }], format: latency, gap: sparse },
   { title: "Memory", series: [{ key: "resident_bytes", label: "process", color: "blue" }, { key: "cache_bytes", label: "rows", color: "teal" }], format: bytes, binary: true },
 ].map(chart);
 // The sixth is the lag where there is a source that can lag.
@@ -140,7 +172,7 @@ showSpan(span);
 
 // Tables.
 
-const all = [tables.features, tables.fetchers, tables.sources, rules.rules, tables.differences, tables.options, tables.changes];
+const all = [tables.features, tables.fetchers, tables.sources, rules, tables.differences, tables.options, tables.changes];
 let showing, ready = false;
 const tab = tabs(all, $("tabs"), $("panels"), (table) => {
   showing = table;
@@ -173,7 +205,7 @@ async function refresh() {
     if (showing === tables.differences) {
       tables.differences.update(await get("differences?limit=300"));
     }
-    if (showing === rules.rules) rules.show(await get("rules"));
+    if (showing === rules) await rules.refresh();
     if (showing === tables.options) tables.options.update((await get("config")).options);
     await controls.hottest();
   } catch {

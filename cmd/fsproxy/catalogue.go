@@ -2,6 +2,8 @@ package main
 
 import (
 	"cmp"
+	"encoding/json"
+	"unicode/utf8"
 
 	"github.com/fsproxy/fsproxy/cache"
 	"github.com/fsproxy/fsproxy/config"
@@ -29,7 +31,7 @@ func policies(cfg *config.Config, catalogue *feature.Catalogue) func(field strin
 }
 
 // takeCatalogue has everybody go by a catalogue that was read anew, if it is
-// another one.
+// another one. The cache is tuned after it.
 func (s *sidecar) takeCatalogue(cfg *config.Config) {
 	later := cfg.Catalogue()
 	if s.catalogue.Same(later) {
@@ -39,7 +41,6 @@ func (s *sidecar) takeCatalogue(cfg *config.Config) {
 		s.log.Warn("features_file: " + warning.Error())
 	}
 	s.catalogue.TakeOver(later)
-	s.cache.Repolicy(policies(cfg, s.catalogue))
 	s.log.Info("took over the feature catalogue", "features", later.Len())
 }
 
@@ -66,15 +67,25 @@ func encoder(names feature.Names) kafka.Encoder {
 		if definition == nil || len(definition.Collides) > 0 {
 			return nil, kafka.ErrUnlisted
 		}
-		stored, err := definition.EncodeJSON(nil, literal)
-		if err == nil && definition.Encoding == codec.Text && definition.Type != codec.Bool && isNumber(literal) {
-			return literal, nil // the store has it as its writer spelled it
+		if definition.Encoding == codec.Text {
+			return textOf(definition, literal)
 		}
-		return stored, err
+		return definition.EncodeJSON(nil, literal)
 	}
 }
 
-// isNumber tells whether a JSON value is a number.
-func isNumber(literal []byte) bool {
-	return len(literal) > 0 && (literal[0] == '-' || literal[0] >= '0' && literal[0] <= '9')
+// textOf is what the store holds of a value that it has as text: as its writer
+// spelled it, which is as it stands in the record, most likely. A string is the
+// text itself, as of features that are not listed.
+func textOf(definition *feature.Definition, literal []byte) ([]byte, error) {
+	var text string
+	if json.Unmarshal(literal, &text) == nil && utf8.Valid(literal) && literal[0] == '"' {
+		_, err := definition.Decode(nil, []byte(text))
+		return []byte(text), err
+	}
+	stored, err := definition.EncodeJSON(nil, literal)
+	if err != nil || definition.Type == codec.Bool {
+		return stored, err
+	}
+	return literal, nil
 }

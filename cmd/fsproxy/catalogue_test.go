@@ -101,7 +101,15 @@ func TestACatalogueIsReloadedWhole(t *testing.T) {
 }
 
 func TestTypedValuesOfUpdatesAreEncodedAsTheStoreHasThem(t *testing.T) {
-	catalogue, err := feature.Parse("f", []byte("features:\n  - {name: list, type: int_list}\n  - {name: eta, type: float}\n"))
+	catalogue, err := feature.Parse("f", []byte(`
+features:
+  - {name: list, type: int_list}
+  - {name: eta, type: float}
+  - {name: open, type: bool}
+  - {name: zone, type: string}
+  - {name: shown, type: int_list, encoding: text}
+  - {name: words, type: string_list, encoding: text}
+`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,6 +126,19 @@ func TestTypedValuesOfUpdatesAreEncodedAsTheStoreHasThem(t *testing.T) {
 	for literal, want := range map[string]string{"1.50": "1.50", `"inf"`: "inf"} {
 		if stored, err := encode([]byte("eta"), []byte(literal)); err != nil || string(stored) != want {
 			t.Errorf("%s: %q, %v", literal, stored, err)
+		}
+	}
+	// Text stays as the record spells it, if it is of the type.
+	for _, c := range []struct{ name, literal, want string }{
+		{"eta", `"1.50"`, "1.50"}, {"eta", `"much"`, ""}, {"eta", "null", ""}, {"eta", "true", ""},
+		{"open", "true", "1"}, {"open", `"True"`, "True"}, {"open", `"yes"`, ""},
+		{"shown", "[7, -1]", "[7, -1]"}, {"shown", `"[7,-1]"`, "[7,-1]"}, {"shown", "[7.5]", ""}, {"shown", "7", ""},
+		{"words", `["Z\u00fcrich", "a"]`, `["Z\u00fcrich", "a"]`}, {"words", "[null]", ""},
+		{"zone", `"Z\u00fcrich"`, "Zürich"}, {"zone", "\"\xff\"", ""}, {"zone", "7", ""},
+	} {
+		stored, err := encode([]byte(c.name), []byte(c.literal))
+		if (err == nil) != (c.want != "") || err == nil && string(stored) != c.want {
+			t.Errorf("%s %s: %q, %v, want %q", c.name, c.literal, stored, err, c.want)
 		}
 	}
 	if _, err := encode([]byte("list"), []byte("[1.5]")); err == nil || errors.Is(err, kafka.ErrUnlisted) {

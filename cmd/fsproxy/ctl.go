@@ -66,6 +66,7 @@ func newCtlCommand() *cobra.Command {
 		reading(c, "sources", "What tells of new values, with its lag", api.PathSources, writeSources),
 		limited(c, "differences", "Answers from memory that were not what the store said", api.PathDifferences, 100, writeDifferences),
 		c.rules(),
+		c.shadow(),
 		reading(c, "changes", "What was changed lately, and by whom", api.PathChanges, writeChanges),
 		c.mode(), c.invalidate(), c.flush(), c.reload(),
 	)
@@ -82,7 +83,12 @@ func ask[T any](ctx context.Context, c *ctl, out io.Writer, path string, query u
 
 // change asks for a change and prints what came of it.
 func change[T any](ctx context.Context, c *ctl, out io.Writer, path string, body any, form write[T]) error {
-	return do(c, out, form, func(asker *client.Client, answer any) error { return asker.Post(ctx, path, body, answer) })
+	return changeIf(ctx, c, out, path, "", body, form)
+}
+
+// changeIf is change of rules of a version, and of no others; of any for "".
+func changeIf[T any](ctx context.Context, c *ctl, out io.Writer, path, version string, body any, form write[T]) error {
+	return do(c, out, form, func(asker *client.Client, answer any) error { return asker.PostIf(ctx, path, version, body, answer) })
 }
 
 func do[T any](c *ctl, out io.Writer, form write[T], exchange func(*client.Client, any) error) error {

@@ -45,10 +45,13 @@ const setRulesHelp = `Puts other rules in the place of all: those in a file, whi
 below rollout.rules, what "ctl rules -o json" prints, or a whole configuration. All
 of them are in force at once, or, where anything is wrong with them, none.
 
-The mode of default stays as it is, unless the list ends with a rule default.`
+The mode of default stays as it is, unless the list ends with a rule default.
+
+With --version, which "ctl status" tells, they take the place of those rules alone:
+where somebody has changed them meanwhile, nothing is changed.`
 
 func (c *ctl) setRules() *cobra.Command {
-	var file string
+	var file, version string
 	cmd := &cobra.Command{
 		Use: "set -f FILE", Short: "Put the rules of a file in the place of all", Long: setRulesHelp, Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -59,10 +62,11 @@ func (c *ctl) setRules() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return change(cmd.Context(), c, cmd.OutOrStdout(), api.PathRules, api.SetRules{Rules: rules}, writeRules)
+			return changeIf(cmd.Context(), c, cmd.OutOrStdout(), api.PathRules, version, api.SetRules{Rules: rules}, writeRules)
 		},
 	}
 	cmd.Flags().StringVarP(&file, "file", "f", "", "`file` with the rules; - is standard input")
+	cmd.Flags().StringVar(&version, "version", "", "`version` of the rules that these are made of; others are left alone")
 	return cmd
 }
 
@@ -119,13 +123,20 @@ func (c *ctl) rule(use, short string, set func(edit *api.RuleEdit, value string)
 
 func percentEdit(set func(*api.RuleEdit, *float64)) func(*api.RuleEdit, string) error {
 	return func(edit *api.RuleEdit, text string) error {
-		percent, err := strconv.ParseFloat(text, 64)
-		if err != nil || !(percent >= 0 && percent <= 100) {
-			return usageError{fmt.Errorf("%q is no percentage: give a number from 0 to 100, such as 0.1", text)}
+		percent, err := parsePercent(text)
+		if err == nil {
+			set(edit, &percent)
 		}
-		set(edit, &percent)
-		return nil
+		return err
 	}
+}
+
+func parsePercent(text string) (float64, error) {
+	percent, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(percent >= 0 && percent <= 100) {
+		return 0, usageError{fmt.Errorf("%q is no percentage: give a number from 0 to 100, such as 0.1", text)}
+	}
+	return percent, nil
 }
 
 // comparedClasses are those that a table of rules has columns for.

@@ -20,6 +20,7 @@ func writeStatus(out *tabwriter.Writer, s api.Status) {
 		row("", "-> %s", p.Do)
 	}
 	row("mode", "%s%s", s.Mode, rulesNote(s))
+	row("rules", "%d before the default one, version %s", s.Rules, s.RulesVersion)
 	row("version", "%s (%s, %s)", s.Build.Version, s.Build.Commit, s.Build.Go)
 	row("host", "%s, up %s", s.Host, shortTime(&s.UptimeSeconds))
 	if s.Store.Kind == "" {
@@ -35,6 +36,9 @@ func writeStatus(out *tabwriter.Writer, s api.Status) {
 	row("process", "%.2f cores, %s of %s (%s)", s.Now.CPU, shortBytes(s.Memory.Resident), shortBytes(s.Memory.Limit), s.Memory.LimitFrom)
 	row("clients", "%d", s.Connections.Open)
 	writeComparison(row, s.Comparison)
+	if s.Shadow != nil {
+		row("shadow", "%s: %g %% of the fetches are repeated there", strings.Join(s.Shadow.Addresses, " "), s.Shadow.Percent)
+	}
 }
 
 // rulesNote tells of rules beside the mode.
@@ -76,6 +80,9 @@ func writeTopology(out *tabwriter.Writer, t api.Topology) {
 	fmt.Fprintln(out, "SHARD\tSLOTS\tNODES")
 	for i, shard := range t.Shards {
 		fmt.Fprintf(out, "%d\t%s\t%s\n", i, strings.Join(shard.Slots, " "), strings.Join(shard.Nodes, " "))
+	}
+	if uncovered := t.Slots - t.Covered; t.Kind != "" && uncovered > 0 {
+		fmt.Fprintf(out, "\nno fetcher serves %d of %d slots: reads of theirs fail\n", uncovered, t.Slots)
 	}
 	fmt.Fprintln(out, "\nFETCHER\tSHARDS\tSTATE\tLATENCY\tIN FLIGHT\tFETCHES\tERRORS\tTIMEOUTS\tSET ASIDE\tWHY")
 	for _, f := range t.Fetchers {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"text/tabwriter"
 
 	"github.com/alicebob/miniredis/v2"
 
@@ -53,7 +54,7 @@ func TestCtlHasAnActionForEachPathOfTheAPI(t *testing.T) {
 	if err := os.WriteFile(rulesFile, []byte("- {name: never, features: [x], mode: off}\n- {name: canary, percent: 0.5}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	admin := runSidecar(t, "admin: {address: \"127.0.0.1:0\"}\n")
+	admin := runSidecar(t, "admin: {address: \"127.0.0.1:0\"}\nrollout: {shadow: {addresses: [\""+miniredis.RunT(t).Addr()+"\"]}}\n")
 	for _, c := range []struct{ args, says string }{
 		{"status", "mode         live"},
 		{"config", "cache.max_age"},
@@ -71,6 +72,10 @@ func TestCtlHasAnActionForEachPathOfTheAPI(t *testing.T) {
 		{"rules mode canary dry-run", "canary   dry-run"},
 		{"status", "live, after 2 rules; set by hand"},
 		{"rules mode default live", "default  live"},
+		{"shadow", "1 % of the fetches"},
+		{"shadow percent 12.5", "12.5 % of the fetches"},
+		{"status", "12.5 % of the fetches are repeated there"},
+		{"changes", "second store: percent from 1 % to 12.5 %"},
 		{"changes", "rules: canary mode from live to dry-run"},
 		{"mode off", "the mode is off"},
 		{"mode live", "the mode is live"},
@@ -85,7 +90,7 @@ func TestCtlHasAnActionForEachPathOfTheAPI(t *testing.T) {
 		if code != exitDone || !strings.Contains(out, c.says) {
 			t.Errorf("ctl %s ends with %d and says\n%s%s", c.args, code, out, stderr)
 		}
-		if c.args == "mode off" || c.args == "flush" || strings.HasPrefix(c.args, "rules ") {
+		if c.args == "mode off" || strings.HasPrefix(c.args, "shadow percent") || c.args == "flush" || strings.HasPrefix(c.args, "rules ") {
 			continue
 		}
 		code, out, stderr = command(t, append(strings.Fields("ctl -o json --admin "+admin), strings.Fields(c.args)...)...)
@@ -124,6 +129,10 @@ func TestCtlTellsMistakesFromRefusals(t *testing.T) {
 		{"rules percent a many --token-file " + token, "no percentage", exitUsage},
 		{"rules percent a 1 --token-file " + token, "there is no rule \"a\"; there are: default", exitFailed},
 		{"rules percent default 1", "admin.token_file", exitFailed},
+		{"shadow", "name it in rollout.shadow.addresses", exitFailed},
+		{"shadow percent", "one percentage is expected", exitUsage},
+		{"shadow percent many --token-file " + token, "no percentage", exitUsage},
+		{"shadow percent 1 --token-file " + token, "name it in rollout.shadow.addresses", exitFailed},
 		{"flush --token-file " + token, "", exitDone},
 	} {
 		code, out, stderr := command(t, append(strings.Fields("ctl --admin "+admin), strings.Fields(c.args)...)...)
@@ -200,8 +209,35 @@ func TestRulesThatArePrintedCanBeSet(t *testing.T) {
 	if after := set(printed); after != before {
 		t.Errorf("given back:\n%s\nbefore:\n%s", after, before)
 	}
+	version := func() string {
+		t.Helper()
+		var status api.Status
+		if err := json.Unmarshal([]byte(ctl("status", "-o", "json")), &status); err != nil {
+			t.Fatal(err)
+		}
+		return status.RulesVersion
+	}
+	old := version()
 	set("[]")
+	if code, _, stderr := command(t, "ctl", "--admin", admin, "rules", "set", "-f", file, "--version", old); code != exitFailed || !strings.Contains(stderr, "were changed meanwhile") {
+		t.Errorf("rules of another version are set: %d %s", code, stderr)
+	}
+	ctl("rules", "set", "-f", file, "--version", version())
 	if after := set("cache: {max_age: 1h}\nrollout: {rules: [{name: canary, features: [a], percent: 5, verify: 1}]}\n"); after != before {
 		t.Errorf("from a configuration:\n%s\nbefore:\n%s", after, before)
+	}
+}
+
+func TestCtlTellsOfSlotsThatNobodyServes(t *testing.T) {
+	for covered, says := range map[int]bool{16384: false, 16000: true} {
+		var text strings.Builder
+		out := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+		writeTopology(out, api.Topology{Kind: "rcm", Covered: covered, Slots: 16384})
+		if err := out.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(text.String(), "no fetcher serves 384 of 16384 slots") != says {
+			t.Errorf("of %d slots:\n%s", covered, text.String())
+		}
 	}
 }

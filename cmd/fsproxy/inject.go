@@ -6,27 +6,23 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 
 	"github.com/spf13/cobra"
 
-	"github.com/fsproxy/fsproxy/config"
 	"github.com/fsproxy/fsproxy/inject"
-	"github.com/fsproxy/fsproxy/sampling"
 )
 
 // injectFlags are the flags of inject that are no settings of the sidecar.
 type injectFlags struct {
-	render, listen, admin, level string
-	all, strict                  bool
-	certFile, keyFile            string
-	namespace, service           string
-	secret, webhook              string
-	options                      []string
+	serviceFlags
+	render             string
+	all, strict        bool
+	namespace, service string
+	secret, webhook    string
+	options            []string
 }
 
 func newInjectCommand() *cobra.Command {
@@ -52,19 +48,17 @@ func newInjectCommand() *cobra.Command {
 			if f.render != "" {
 				return renderFile(cmd, cfg, f)
 			}
-			if levels := []string{"debug", "info", "warn", "error"}; !slices.Contains(levels, f.level) {
-				return usageError{fmt.Errorf("--log-level %q: use one of %v", f.level, levels)}
+			log, err := f.logger(cmd.ErrOrStderr())
+			if err != nil {
+				return err
 			}
-			log := slog.New(sampling.New(config.Log{Level: f.level}.Handler(cmd.ErrOrStderr(), new(slog.LevelVar))))
 			return runInjector(cmd.Context(), log, cfg, f)
 		},
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.render, "render", "", "YAML `file` of manifests to inject into, - for standard input; the result goes to standard output")
 	flags.BoolVar(&f.all, "all", false, "with --render: as if every namespace had the label; Pods may still object")
-	flags.StringVar(&f.listen, "listen", ":9443", "`address` of the webhook, host:port")
-	flags.StringVar(&f.admin, "admin", ":9190", "`address` of /metrics, /healthz and /readyz, host:port; empty: none")
-	flags.StringVar(&f.level, "log-level", "info", "least `level` that is logged: debug, info, warn, error")
+	f.add(flags, ":9443", "of the webhook", ":9190")
 	flags.BoolVar(&f.strict, "strict", false, "deny the Pods that asked for the sidecar and cannot have it, rather than let them start without")
 	flags.StringVar(&f.certFile, "tls-cert-file", "", "PEM `file` of the webhook's certificate, read anew when it changes; empty: one is made and renewed")
 	flags.StringVar(&f.keyFile, "tls-key-file", "", "PEM `file` of its key")
@@ -145,16 +139,9 @@ func runInjector(ctx context.Context, log *slog.Logger, cfg inject.Config, f inj
 	if err != nil {
 		return err
 	}
-	reviews, err := net.Listen("tcp", f.listen)
+	reviews, admin, err := f.open()
 	if err != nil {
-		return fmt.Errorf("listen on %s (choose a free address with --listen): %w", f.listen, err)
-	}
-	var admin net.Listener
-	if f.admin != "" {
-		if admin, err = net.Listen("tcp", f.admin); err != nil {
-			_ = reviews.Close()
-			return fmt.Errorf("listen on %s (choose a free address with --admin): %w", f.admin, err)
-		}
+		return err
 	}
 	log.Info("the injector is listening", "address", reviews.Addr().String(), "version", readBuild().Version)
 	var wg sync.WaitGroup
@@ -186,8 +173,8 @@ func isOldCluster(ctx context.Context, log *slog.Logger) bool {
 // certificates is what looks after the server's certificate: files that
 // somebody else renews, or a keeper that makes it.
 func certificates(f injectFlags, server *inject.Server, log *slog.Logger) (run func(context.Context), err error) {
-	if (f.certFile == "") != (f.keyFile == "") {
-		return nil, usageError{errors.New("--tls-cert-file and --tls-key-file are given together, or neither")}
+	if err := f.checkPair(); err != nil {
+		return nil, usageError{err}
 	}
 	if f.certFile != "" {
 		files := &inject.Files{Certificate: f.certFile, Key: f.keyFile, Use: server.SetCertificate, Log: log}

@@ -89,6 +89,23 @@ func (w writerThatSees) Write(p []byte) (int, error) {
 
 func TestTheInjectorServesWithGivenCertificatesUntilItIsStopped(t *testing.T) {
 	t.Setenv("KUBERNETES_SERVICE_HOST", "")
+	certificate, key, _ := certificateFiles(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	listening := false
+	log := writerThatSees{"the injector is listening", func() { listening = true; cancel() }}
+	code := run(ctx, []string{
+		"inject", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--tls-cert-file", certificate, "--tls-key-file", key,
+	}, io.Discard, log)
+	if code != exitDone || !listening {
+		t.Errorf("exit code %d, listening %v", code, listening)
+	}
+}
+
+// certificateFiles are those of a certificate for 127.0.0.1 and its key, and
+// whom to trust for it.
+func certificateFiles(t *testing.T) (certificateFile, keyFile string, roots *x509.CertPool) {
+	t.Helper()
 	server := httptest.NewTLSServer(nil)
 	defer server.Close()
 	key, err := x509.MarshalPKCS8PrivateKey(server.TLS.Certificates[0].PrivateKey)
@@ -104,17 +121,9 @@ func TestTheInjectorServesWithGivenCertificatesUntilItIsStopped(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	listening := false
-	log := writerThatSees{"the injector is listening", func() { listening = true; cancel() }}
-	code := run(ctx, []string{
-		"inject", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0",
-		"--tls-cert-file", filepath.Join(folder, "tls.crt"), "--tls-key-file", filepath.Join(folder, "tls.key"),
-	}, io.Discard, log)
-	if code != exitDone || !listening {
-		t.Errorf("exit code %d, listening %v", code, listening)
-	}
+	roots = x509.NewCertPool()
+	roots.AddCert(server.Certificate())
+	return filepath.Join(folder, "tls.crt"), filepath.Join(folder, "tls.key"), roots
 }
 
 // containersOf are all containers of fsproxy's image in the manifests.

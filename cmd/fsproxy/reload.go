@@ -16,39 +16,34 @@ import (
 // runs: all of what can change at run time, or, if anything in the file is wrong,
 // nothing.
 type reloader struct {
-	log   *slog.Logger
-	load  func() (*config.Config, error) // nil: there is no file; set before watch
-	apply func(before, now *config.Config)
+	log  *slog.Logger
+	path string                         // of the file; "": none
+	load func() (*config.Config, error) // nil: there is nothing to read; set before watch
+	// prepare makes what a configuration needs; apply puts it into force and cannot fail.
+	prepare func(loaded, now *config.Config) (apply func(), err error)
 
 	inForce atomic.Pointer[config.Config]
 
 	mu     sync.Mutex // held while reloading; protects what follows
 	loaded *config.Config
 	last   api.Reload
-	files  []string          // for watch: the file, that of the token, and the feature catalogue
-	seen   [sha256.Size]byte // what was in them
+	seen   [sha256.Size]byte // for watch: what was in the files
 }
 
-func newReloader(cfg *config.Config, log *slog.Logger, apply func(before, now *config.Config)) *reloader {
-	r := &reloader{log: log, apply: apply, loaded: cfg, last: api.Reload{OK: true, Changed: []string{}, Restart: []string{}}}
+func newReloader(cfg *config.Config, log *slog.Logger, prepare func(loaded, now *config.Config) (func(), error)) *reloader {
+	r := &reloader{log: log, prepare: prepare, loaded: cfg, last: api.Reload{OK: true, Changed: []string{}, Restart: []string{}}}
 	r.inForce.Store(cfg)
 	return r
 }
 
-// from says which file the configuration is loaded from ("": none, but there is a
-// feature catalogue), and how.
+// from says which file the configuration is loaded from ("": none, but other files
+// are named, such as certificates), and how.
 func (r *reloader) from(path string, load func() (*config.Config, error)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.load, r.last.Supported = load, true
-	r.files = nil
-	for _, file := range []string{path, r.config().Admin.TokenFile, r.config().FeaturesFile} {
-		if file != "" {
-			r.files = append(r.files, file)
-		}
-	}
-	seen := fingerprint(r.files)
-	// Seen is what is in force, unless the file has changed since it was loaded.
+	r.path, r.load, r.last.Supported = path, load, true
+	seen := fingerprint(filesOf(path, r.loaded))
+	// Seen is what is in force, unless a file has changed since it was loaded.
 	if now, err := load(); err == nil {
 		if changed, restart := config.Changes(r.loaded, now); len(changed)+len(restart) == 0 {
 			r.seen = seen
@@ -56,12 +51,29 @@ func (r *reloader) from(path string, load func() (*config.Config, error)) {
 	}
 }
 
-// watch reloads when one of the files changes, until ctx ends.
+// filesOf are the files in which a configuration is.
+func filesOf(path string, cfg *config.Config) []string {
+	files := cfg.Files()
+	if path != "" {
+		files = append([]string{path}, files...)
+	}
+	return files
+}
+
+// files are those of which a change may be one of the configuration.
+func (r *reloader) files() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return filesOf(r.path, r.loaded)
+}
+
+// watch reloads when one of the files changes, until ctx ends, and looks now and
+// then whether what was wrong was mended elsewhere: in a file that did not exist.
 func (r *reloader) watch(ctx context.Context) {
 	if r.load == nil {
 		return
 	}
-	watchFiles(ctx, r.log, r.files, r.seen, func() { r.reload() })
+	watchFiles(ctx, r.log, r.files, r.seen, func() { r.reload() }, r.retry)
 }
 
 // config is the configuration in force: as it was at the start, but for what was
@@ -75,37 +87,73 @@ func (r *reloader) outcome() api.Reload {
 	return r.last
 }
 
-// featuresFile is the option of which a reload takes over what is in the file.
-const featuresFile = "features_file"
-
 // reload reads the file and takes over what may be.
 func (r *reloader) reload() api.Reload {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.load == nil {
-		return r.last
+	if r.load != nil {
+		r.attempt(false)
 	}
-	r.last.Count++
-	later, err := r.load()
-	if err != nil {
-		r.last.OK, r.last.Error, r.last.Changed = false, err.Error(), []string{}
-		r.last.Failures++
-		r.log.Error("the configuration was not taken over: the old one stays in force", "error", err)
-		return r.last
+	return r.last
+}
+
+// retry is reload where the last one failed. If it fails for the same reason, that
+// was said and counted.
+func (r *reloader) retry() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.last.OK {
+		r.attempt(true)
 	}
+}
+
+// attempt is called under mu.
+func (r *reloader) attempt(again bool) {
 	before := r.inForce.Load()
-	now := before.TakeOver(later)
-	// What the file says new, not what it says otherwise than the API did since.
-	changed, _ := config.Changes(r.loaded, later)
-	differs, restart := config.Changes(before, later)
-	if !slices.Contains(changed, featuresFile) && slices.Contains(differs, featuresFile) {
-		changed = append(changed, featuresFile) // the file said what needs a restart meanwhile
+	var now *config.Config
+	var apply func()
+	later, err := r.load()
+	if err == nil {
+		now = before.TakeOver(later)
+		apply, err = r.prepare(r.loaded, now)
 	}
+	if err != nil {
+		r.failed(err, again)
+		return
+	}
+	changed, restart := config.Changes(before, later) // first: apply changes the catalogue that they share
+	r.tell(before, now, changed, restart)             // ahead of a level of the log that would not say it
+	// In this order: a snapshot that says now and holds what was before is voided at
+	// the end of apply.
 	r.inForce.Store(now)
-	r.apply(r.loaded, now)
+	apply()
 	r.loaded = later
+	r.last.Count++
 	r.last.OK, r.last.Error = true, ""
 	r.last.Changed, r.last.Restart = append([]string{}, changed...), append([]string{}, restart...)
-	r.log.Info("read the configuration again", "changed", r.last.Changed, "need_a_restart", r.last.Restart)
-	return r.last
+}
+
+// tell logs what is taken over: a line where something is otherwise than it was.
+func (r *reloader) tell(before, now *config.Config, changed, restart []string) {
+	level := slog.LevelInfo
+	if r.last.OK && len(changed) == 0 && slices.Equal(restart, r.last.Restart) {
+		level = slog.LevelDebug
+	}
+	r.log.Log(context.Background(), level, "read the configuration again", "changed", changed, "need_a_restart", restart)
+	said := before.Warnings()
+	for _, warning := range now.Warnings() {
+		if !slices.Contains(said, warning) {
+			r.log.Warn(warning)
+		}
+	}
+}
+
+func (r *reloader) failed(err error, again bool) {
+	if again && err.Error() == r.last.Error {
+		return
+	}
+	r.last.Count++
+	r.last.Failures++
+	r.last.OK, r.last.Error, r.last.Changed = false, err.Error(), []string{}
+	r.log.Error("the configuration was not taken over: the old one stays in force", "error", err)
 }

@@ -21,6 +21,7 @@ type reloading struct {
 	t       *testing.T
 	file    string
 	applied []*config.Config
+	wrong   error // of what is prepared
 }
 
 func newReloading(t *testing.T, text string) *reloading {
@@ -32,7 +33,9 @@ func newReloading(t *testing.T, text string) *reloading {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.reloader = newReloader(cfg, slog.New(slog.DiscardHandler), func(_, now *config.Config) { r.applied = append(r.applied, now) })
+	r.reloader = newReloader(cfg, slog.New(slog.DiscardHandler), func(_, now *config.Config) (func(), error) {
+		return func() { r.applied = append(r.applied, now) }, r.wrong
+	})
 	r.from(r.file, load)
 	return r
 }
@@ -45,17 +48,17 @@ func (r *reloading) write(text string) {
 }
 
 func TestAReloadTakesOverWhatMayChangeAndNamesTheRest(t *testing.T) {
-	r := newReloading(t, "cache: {write_settle: 1s, max_age: 1h}\n")
-	r.write("cache: {write_settle: 2s, max_age: 2h}\nmode: off\n")
+	r := newReloading(t, "cache: {write_settle: 1s}\nwarm: {interval: 1h}\n")
+	r.write("cache: {write_settle: 2s}\nwarm: {interval: 2h}\nmode: off\n")
 	got := r.reload()
-	if !got.OK || !slices.Equal(got.Changed, []string{"mode", "cache.write_settle"}) || !slices.Equal(got.Restart, []string{"cache.max_age"}) {
+	if !got.OK || !slices.Equal(got.Changed, []string{"mode", "cache.write_settle"}) || !slices.Equal(got.Restart, []string{"warm.interval"}) {
 		t.Errorf("%+v", got)
 	}
-	if now := r.config(); now.Cache.WriteSettle != 2*time.Second || now.Cache.MaxAge != time.Hour || len(r.applied) != 1 || r.applied[0] != now {
-		t.Errorf("in force: settle %v, age %v, applied %d times", now.Cache.WriteSettle, now.Cache.MaxAge, len(r.applied))
+	if now := r.config(); now.Cache.WriteSettle != 2*time.Second || now.Warm.Interval != time.Hour || len(r.applied) != 1 || r.applied[0] != now {
+		t.Errorf("in force: settle %v, age %v, applied %d times", now.Cache.WriteSettle, now.Warm.Interval, len(r.applied))
 	}
 	// What needs a restart needs it still after the next reading.
-	if got := r.reload(); !slices.Equal(got.Restart, []string{"cache.max_age"}) || len(got.Changed) != 0 {
+	if got := r.reload(); !slices.Equal(got.Restart, []string{"warm.interval"}) || len(got.Changed) != 0 {
 		t.Errorf("read again: %+v", got)
 	}
 }
@@ -106,7 +109,7 @@ func TestTheSwapOfAConfigMapIsNoticed(t *testing.T) {
 	changed, ended := make(chan struct{}, 10), make(chan struct{})
 	go func() {
 		defer close(ended)
-		watchFiles(ctx, slog.New(slog.DiscardHandler), files, seen, func() { changed <- struct{}{} })
+		watchFiles(ctx, slog.New(slog.DiscardHandler), func() []string { return files }, seen, func() { changed <- struct{}{} }, func() {})
 	}()
 	for _, name := range []string{"..2", "..3"} {
 		version(name, "a: "+name+"\n")

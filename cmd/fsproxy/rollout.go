@@ -1,12 +1,13 @@
 package main
 
 import (
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"time"
 
-	"github.com/fsproxy/fsproxy/admin/api"
 	"github.com/fsproxy/fsproxy/cache"
 	"github.com/fsproxy/fsproxy/cluster"
 	"github.com/fsproxy/fsproxy/config"
@@ -16,34 +17,22 @@ import (
 )
 
 // newRollout assembles what decides which reads are answered from memory.
-// Shadow may be nil.
-func newRollout(cfg *config.Config, catalogue *feature.Catalogue, held *cache.Cache, clock *cache.Clock, store, shadow *cluster.Upstream, statuses func() []invalidation.Status, log *slog.Logger) (*rollout.Rollout, error) {
-	promises, err := newPromises(cfg, catalogue, statuses)
-	if err != nil {
-		return nil, err
-	}
+func (s *sidecar) newRollout(cfg *config.Config) (*rollout.Rollout, error) {
 	made := rollout.Config{
-		Mode: cfg.Mode, Options: cfg.Rollout, Catalogue: func() *feature.Catalogue { return catalogue },
-		Cache: held, Clock: clock, Store: store, Promise: promises.of, Log: log,
+		Mode: cfg.Mode, Options: cfg.Rollout, Catalogue: func() *feature.Catalogue { return s.catalogue },
+		Cache: s.cache, Clock: s.clock, Store: s.upstream, Promise: s.promises.of, Log: s.log,
 	}
-	if shadow != nil { // or the interface would hold a nil pointer
-		made.Shadow = shadow
+	if s.shadow != nil { // or the interface would hold a nil pointer
+		made.Shadow = s.shadow
 	}
 	return rollout.New(made)
 }
 
-// newShadow looks for the second store, if there is one.
-func newShadow(cfg *config.Config, log *slog.Logger) (*cluster.Upstream, error) {
+// shadowConfig is how the second store is reached.
+func shadowConfig(cfg *config.Config, tlsConfig *tls.Config, log *slog.Logger) cluster.Config {
 	shadow, like := cfg.Rollout.Shadow, cfg.Upstream
-	if len(shadow.Addresses) == 0 {
-		return nil, nil
-	}
-	tlsConfig, err := shadow.TLS.Client()
-	if err != nil {
-		return nil, fmt.Errorf("rollout.shadow: %w", err)
-	}
 	password, _ := shadow.Password()
-	return cluster.NewUpstream(cluster.Config{
+	return cluster.Config{
 		Discovery: cluster.DiscoveryConfig{
 			Kind: string(shadow.Discovery), Addresses: shadow.Addresses,
 			Username: shadow.Username, Password: password, TLS: tlsConfig, ConnectTimeout: like.ConnectTimeout,
@@ -52,16 +41,14 @@ func newShadow(cfg *config.Config, log *slog.Logger) (*cluster.Upstream, error) 
 		ConnectTimeout: like.ConnectTimeout, FetchTimeout: like.FetchTimeout,
 		Connections: 1, RefreshInterval: like.RefreshInterval, MaxInFlight: like.MaxInFlight,
 		TopologyPatience: like.TopologyPatience, Log: log.With("store", "shadow"),
-	}), nil
+	}
 }
 
 // promises tell how far behind the store each feature may be: docs/CONSISTENCY.md
 // has the table.
 type promises struct {
-	bounds   []bound
+	bounds   atomic.Pointer[[]bound] // replaced whole
 	statuses func() []invalidation.Status
-	// revalidate is for how long after a marker stale values may be served.
-	revalidate time.Duration
 }
 
 // bound is what one source promises of the features that it covers.
@@ -78,8 +65,18 @@ type bound struct {
 const jitter = 1.2
 
 func newPromises(cfg *config.Config, names feature.Names, statuses func() []invalidation.Status) (*promises, error) {
+	bounds, err := boundsOf(cfg, names)
+	if err != nil {
+		return nil, err
+	}
+	p := &promises{statuses: statuses}
+	p.bounds.Store(&bounds)
+	return p, nil
+}
+
+// boundsOf are the bounds that the sources of a configuration promise.
+func boundsOf(cfg *config.Config, names feature.Names) (bounds []bound, err error) {
 	in := cfg.Invalidation
-	p := &promises{statuses: statuses, revalidate: in.StaleWhileRevalidate}
 	// Every bound has the time that a fetch takes, and ticks.
 	reach := cfg.Upstream.FetchTimeout + 2*cache.TickLength
 	for _, m := range in.Markers {
@@ -88,7 +85,7 @@ func newPromises(cfg *config.Config, names feature.Names, statuses func() []inva
 			return nil, fmt.Errorf("invalidation.markers: %w", err)
 		}
 		interval := time.Duration(jitter * float64(m.Interval))
-		p.bounds = append(p.bounds, bound{
+		bounds = append(bounds, bound{
 			name: m.Key, kind: invalidation.KindMarkers, cover: cover, heard: 2 * interval,
 			well: interval + m.Settle + in.StaleWhileRevalidate + reach, poorly: m.MaxSilence + m.Settle + m.ServeFor + in.StaleWhileRevalidate + reach,
 		})
@@ -98,7 +95,7 @@ func newPromises(cfg *config.Config, names feature.Names, statuses func() []inva
 		if err != nil {
 			return nil, fmt.Errorf("invalidation.kafka.topics: %w", err)
 		}
-		p.bounds = append(p.bounds, bound{
+		bounds = append(bounds, bound{
 			name: t.Name, kind: invalidation.KindKafka, cover: cover, heard: 2 * in.Kafka.CheckInterval,
 			well: 2*in.Kafka.CheckInterval + in.Kafka.Settle + reach, poorly: t.MaxLag + in.Kafka.Settle + t.ServeFor + reach,
 		})
@@ -108,12 +105,12 @@ func newPromises(cfg *config.Config, names feature.Names, statuses func() []inva
 		if err != nil {
 			return nil, err
 		}
-		p.bounds = append(p.bounds, bound{
+		bounds = append(bounds, bound{
 			kind: invalidation.KindTracking, cover: cover, heard: 2 * time.Second,
 			well: time.Second + t.Settle + reach, poorly: t.MaxSilence + t.Settle + t.ServeFor + reach,
 		})
 	}
-	return p, nil
+	return bounds, nil
 }
 
 // of is the promise for a feature, as things stand: a source that is failing
@@ -122,8 +119,9 @@ func (p *promises) of(field string) rollout.Promise {
 	promise := rollout.Promise{Source: rollout.SourceAge}
 	var names []string
 	var now []invalidation.Status
-	for i := range p.bounds {
-		b := &p.bounds[i]
+	bounds := *p.bounds.Load()
+	for i := range bounds {
+		b := &bounds[i]
 		if !b.cover.Has(field) {
 			continue
 		}
@@ -154,40 +152,4 @@ func (b *bound) within(now []invalidation.Status) time.Duration {
 		}
 	}
 	return b.well
-}
-
-// rolloutView shows a rollout through the admin API.
-type rolloutView struct{ *rollout.Rollout }
-
-// Rules implements admin.Rollout.
-func (v rolloutView) Rules() []api.Rule {
-	rules := []api.Rule{}
-	for _, r := range v.Rollout.Rules().List() {
-		rules = append(rules, api.Rule{
-			Name: r.Name, Features: append([]string{}, r.Features...), Entities: append([]string{}, r.Entities...),
-			Mode: string(r.Mode), Percent: r.Percent, VerifyRate: r.Verify,
-		})
-	}
-	return rules
-}
-
-// RuleOf implements admin.Rollout.
-func (v rolloutView) RuleOf(field string) string { return v.Rollout.Rules().RuleOf(field) }
-
-// Decides implements admin.Rollout.
-func (v rolloutView) Decides(entity []byte, field string) (rule string, mode config.Mode) {
-	return v.Rollout.Rules().Of(field, entity)
-}
-
-// Differences implements admin.Rollout.
-func (v rolloutView) Differences(most int) []api.Difference {
-	differences := []api.Difference{}
-	for _, d := range v.Rollout.Differences(most) {
-		differences = append(differences, api.Difference{
-			Time: d.Time, Entity: d.Entity, Feature: d.Feature, Name: d.Name, Class: d.Class, AgeSeconds: d.Age, Source: d.Source,
-			CachedHash: d.CachedHash, StoredHash: d.StoredHash, Cached: d.Cached, Stored: d.Stored,
-			Kind: d.Kind, Times: d.Times, LastedSeconds: d.Lasted, Fetcher: d.Fetcher,
-		})
-	}
-	return differences
 }

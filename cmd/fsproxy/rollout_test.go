@@ -65,26 +65,6 @@ invalidation:
 	check("r1", "updates", 32*time.Second+reach, true)
 }
 
-func TestRulesAreShownWithTheDefaultRuleAtTheEnd(t *testing.T) {
-	cfg := loadText(t, "mode: \"off\"\nrollout: {rules: [{name: canary, features: [a], percent: 0.5, verify: 2}]}\n")
-	decides, err := rollout.New(rollout.Config{Mode: cfg.Mode, Options: cfg.Rollout})
-	if err != nil {
-		t.Fatal(err)
-	}
-	view := rolloutView{decides}
-	rules := view.Rules()
-	if len(rules) != 2 || rules[0].Name != "canary" || rules[0].Mode != "live" || rules[0].Percent != 0.5 || rules[0].VerifyRate != 2 ||
-		rules[1].Name != "default" || rules[1].Mode != "off" || rules[1].Percent != 100 || rules[1].Features == nil {
-		t.Errorf("%+v", rules)
-	}
-	if got := view.RuleOf("a"); got != "canary, default" {
-		t.Errorf("a is under %q", got)
-	}
-	if view.Differences(10) == nil {
-		t.Error("no differences are null in JSON, want an empty list")
-	}
-}
-
 // A file that changes the rules does not undo what was set otherwise, and the
 // other way round.
 func TestWhatTheFileDoesNotChangeStaysAsItWasSet(t *testing.T) {

@@ -39,7 +39,7 @@ func serve(cmd *cobra.Command, cfg *config.Config) error {
 		return err
 	}
 	s.level = level
-	if path := configPath(cmd); path != "" || cfg.FeaturesFile != "" {
+	if path := configPath(cmd); path != "" || len(cfg.Files()) > 0 {
 		s.reload.from(path, func() (*config.Config, error) { return loadConfig(cmd) })
 	}
 	addresses := make([]string, len(s.listeners))

@@ -2,12 +2,12 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/fsproxy/fsproxy/admin"
 	"github.com/fsproxy/fsproxy/cache"
@@ -15,6 +15,7 @@ import (
 	"github.com/fsproxy/fsproxy/config"
 	"github.com/fsproxy/fsproxy/feature"
 	"github.com/fsproxy/fsproxy/invalidation"
+	"github.com/fsproxy/fsproxy/invalidation/kafka"
 	"github.com/fsproxy/fsproxy/proxy"
 	"github.com/fsproxy/fsproxy/resp"
 	"github.com/fsproxy/fsproxy/rollout"
@@ -34,10 +35,16 @@ type sidecar struct {
 	reload   *reloader
 	level    *slog.LevelVar // of log; nil: fixed
 	sources  *invalidation.Set
+	kafka    *kafka.Source // one of sources; nil: none
+	sticking sticking
+	promises *promises
 	warm     warming
+	peers    peers
 	// catalogue is what cfg's was at the start, and says what the one in force says.
 	catalogue *feature.Catalogue
 
+	encryption    encryption
+	doors         []*door // of listeners, one each
 	listeners     []net.Listener
 	adminListener net.Listener // nil: switched off
 }
@@ -47,6 +54,7 @@ type sidecar struct {
 func newSidecar(cfg *config.Config, log *slog.Logger) (*sidecar, error) {
 	s := &sidecar{cfg: cfg, log: log, catalogue: cfg.Catalogue()}
 	s.newClock()
+	s.newPeersClock()
 	if err := s.listen(); err != nil {
 		s.closeListeners()
 		return nil, err
@@ -60,7 +68,7 @@ func newSidecar(cfg *config.Config, log *slog.Logger) (*sidecar, error) {
 
 func (s *sidecar) listen() error {
 	for _, l := range s.cfg.Listeners {
-		tlsConfig, err := l.TLS.Server()
+		tlsConfig, err := l.TLS.Server(s.log)
 		if err != nil {
 			return fmt.Errorf("listener %s: %w", l.Address, err)
 		}
@@ -68,11 +76,9 @@ func (s *sidecar) listen() error {
 		if err != nil {
 			return err
 		}
-		if tlsConfig != nil {
-			opened = tls.NewListener(opened, tlsConfig)
-		}
-		opened = viewOf(l).Listener(opened)
-		s.listeners = append(s.listeners, opened)
+		d := newDoor(opened, tlsConfig)
+		s.doors = append(s.doors, d)
+		s.listeners = append(s.listeners, viewOf(l).Listener(d))
 	}
 	if s.cfg.Admin.Address == "" {
 		return nil
@@ -97,42 +103,24 @@ func (s *sidecar) closeListeners() {
 func (s *sidecar) assemble() error {
 	cfg := s.cfg
 	var err error
-	s.cache, err = cache.New(cache.Config{
-		MaxBytes: int64(cfg.Cache.ResolvedMaxBytes()), MaxAge: cfg.Cache.MaxAge, NegativeMaxAge: cfg.Cache.NegativeMaxAge,
-		Shards: cfg.Cache.Shards, MaxRowBytes: int(cfg.Cache.MaxRowBytes), MaxFeatures: cfg.Cache.MaxFeatures,
-		MaxProjections: cfg.Cache.MaxProjections, MaxLayouts: cfg.Cache.MaxLayouts, NeverCache: cfg.Cache.NeverCache,
-		StaleWhileRevalidate: cfg.Invalidation.StaleWhileRevalidate,
-		Policy:               policies(cfg, s.catalogue),
-		Decodes:              cfg.Decodes(),
-		StaleIfError:         cfg.Upstream.StaleIfError,
-	}, s.clock)
-	if err != nil {
+	if s.cache, err = cache.New(s.cacheConfig(cfg), s.clock); err != nil {
 		return err
 	}
-	tlsConfig, err := cfg.Upstream.TLS.Client()
-	if err != nil {
+	if s.encryption, err = newEncryption(cfg, s.log); err != nil {
 		return err
 	}
-	password, _ := cfg.Upstream.Password()
-	s.upstream = cluster.NewUpstream(cluster.Config{
-		Discovery: cluster.DiscoveryConfig{
-			Kind: string(cfg.Upstream.Discovery), Addresses: cfg.Upstream.Addresses,
-			Username: cfg.Upstream.Username, Password: password, TLS: tlsConfig,
-			ConnectTimeout: cfg.Upstream.ConnectTimeout, ClientID: clientID(cfg.Upstream), Zone: cfg.Upstream.Zone,
-		},
-		TLS: tlsConfig, Username: cfg.Upstream.Username, Password: password,
-		ConnectTimeout: cfg.Upstream.ConnectTimeout, FetchTimeout: cfg.Upstream.FetchTimeout,
-		Connections: cfg.Upstream.Connections, RefreshInterval: cfg.Upstream.RefreshInterval,
-		MaxInFlight: cfg.Upstream.MaxInFlight, HedgeBudget: cfg.Upstream.HedgeBudget, SlowStart: cfg.Upstream.SlowStart,
-		Zone: cfg.Upstream.Zone, TopologyPatience: cfg.Upstream.TopologyPatience, Log: s.log,
-	})
-	s.sources, err = newSources(cfg.Invalidation, newSticking(invalidation.Adapt(s.cache), s.upstream, cfg.Invalidation), s.upstream, s.catalogue, s.log)
+	s.upstream = cluster.NewUpstream(upstreamConfig(cfg, s.encryption.upstream, s.log))
+	s.sticking = newSticking(invalidation.Adapt(s.cache), s.upstream, cfg.Invalidation)
+	s.sources, s.kafka, err = newSources(cfg.Invalidation, s.encryption.kafka, s.sticking, s.upstream, s.catalogue, s.log)
 	if err != nil {
 		s.upstream.Close()
 		return err
 	}
-	if s.shadow, err = newShadow(cfg, s.log); err == nil {
-		s.rollout, err = newRollout(cfg, s.catalogue, s.cache, s.clock, s.upstream, s.shadow, s.sources.Statuses, s.log)
+	if len(cfg.Rollout.Shadow.Addresses) > 0 {
+		s.shadow = cluster.NewUpstream(shadowConfig(cfg, s.encryption.shadow, s.log))
+	}
+	if s.promises, err = newPromises(cfg, s.catalogue, s.sources.Statuses); err == nil {
+		s.rollout, err = s.newRollout(cfg)
 	}
 	if err != nil {
 		s.closeStores()
@@ -140,14 +128,16 @@ func (s *sidecar) assemble() error {
 	}
 	s.proxy = proxy.New(s.proxyConfig(cfg), s.cache, s.upstream, s.clock)
 	s.newKeeper()
-	s.reload = newReloader(cfg, s.log, s.takeOver)
+	s.reload = newReloader(cfg, s.log, s.prepare)
+	s.newPeers()
 	build := readBuild()
 	s.admin = admin.New(admin.Build{Version: build.Version, Commit: build.Commit, Go: build.Go}, admin.Sources{
 		Cache: s.cache, Upstream: s.upstream, Proxy: s.proxy, Clock: s.clock,
 		Config: s.reload.config, Mode: s.rollout.Mode, SetMode: s.rollout.SetMode,
 		Reload: s.reload.reload, LastReload: s.reload.outcome,
-		Invalidation: s.sources.Statuses, Invalidated: s.warm.void, Kept: s.warm.stats(), Names: s.catalogue,
-		Rollout: rolloutView{s.rollout}, EditRules: s.rollout.Edit, Compared: s.rollout,
+		Invalidation: s.sources.Statuses, Invalidated: s.invalidatedByHand, Kept: s.warm.stats(), Names: s.catalogue,
+		Giver: s.peers.giver, Peers: s.peersStats(),
+		Rollout: admin.ViewOf(s.rollout), EditRules: s.rollout.Edit, Compared: s.rollout,
 	}, s.log)
 	return nil
 }
@@ -176,18 +166,6 @@ func (s *sidecar) closeStores() {
 	}
 }
 
-// takeOver puts into force what of a configuration may change at run time. Mode
-// and rules are left as somebody may have set them, unless the file says others.
-func (s *sidecar) takeOver(before, now *config.Config) {
-	s.takeCatalogue(now)
-	s.rollout.TakeOver(before.Mode, before.Rollout, now.Mode, now.Rollout)
-	s.proxy.Tune(s.proxyConfig(now))
-	s.cache.SetMaxBytes(int64(now.Cache.ResolvedMaxBytes()))
-	if s.level != nil {
-		s.level.Set(now.Log.SlogLevel())
-	}
-}
-
 func proxyAuth(auth config.Auth) proxy.Auth {
 	a := proxy.Auth{CacheTTL: auth.CacheTTL, ShareRows: auth.ShareRows}
 	switch auth.Mode {
@@ -200,6 +178,10 @@ func proxyAuth(auth config.Auth) proxy.Auth {
 	return a
 }
 
+// finishTimeout is how long requests in flight may take to finish when the last
+// open connection is closed.
+const finishTimeout = 5 * time.Second
+
 // run serves until ctx ends and everything in flight is finished.
 func (s *sidecar) run(ctx context.Context) error {
 	// These outlive the clients, who need them to the last reply.
@@ -208,7 +190,7 @@ func (s *sidecar) run(ctx context.Context) error {
 	wg.Go(func() { s.clock.Run(background) })
 	wg.Go(func() { s.cache.Reclaim(background) })
 	s.warm.open()
-	wg.Go(func() { s.sources.Run(background) })
+	wg.Go(func() { s.runSources(background) })
 	wg.Go(func() { s.rollout.Run(background) })
 	wg.Go(func() { s.reload.watch(background) })
 	ctx, cancel := context.WithCancel(ctx)
@@ -222,7 +204,12 @@ func (s *sidecar) run(ctx context.Context) error {
 		})
 	}
 	ready := newReadiness(ctx, s.cfg.Warm.Readiness, s.admin.SetReady)
-	wg.Go(func() { s.warmUp(background, ready.now) })
+	wg.Go(func() {
+		s.warmUp(background, func() {
+			s.peers.warm.Store(true)
+			ready.now()
+		})
+	})
 	s.awaitStore(ctx)
 	err := s.proxy.Serve(ctx, s.listeners...)
 	s.keepRows()

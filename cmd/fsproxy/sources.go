@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 
@@ -12,32 +13,28 @@ import (
 
 // newSources assembles all that tells of changes in the store. What they cover
 // is fetched each time until they run and have found where they begin. Names may
-// be nil.
-func newSources(cfg config.Invalidation, memory invalidation.Memory, upstream invalidation.Upstream, names feature.Names, log *slog.Logger) (*invalidation.Set, error) {
+// be nil. The source of Kafka is one of the set, if there is one; tlsConfig is its.
+func newSources(cfg config.Invalidation, tlsConfig *tls.Config, memory invalidation.Memory, upstream invalidation.Upstream, names feature.Names, log *slog.Logger) (*invalidation.Set, *kafka.Source, error) {
 	set, err := invalidation.New(cfg, memory, upstream, names, log)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if len(cfg.Kafka.Brokers) == 0 {
-		return set, nil
+		return set, nil, nil
 	}
-	kafkaConfig, err := newKafkaConfig(cfg.Kafka, names)
+	kafkaConfig, err := newKafkaConfig(cfg.Kafka, tlsConfig, names)
 	if err != nil {
-		return nil, fmt.Errorf("invalidation.kafka: %w", err)
+		return nil, nil, fmt.Errorf("invalidation.kafka: %w", err)
 	}
 	source, err := kafka.New(kafkaConfig, memory, log)
 	if err != nil {
-		return nil, fmt.Errorf("invalidation.kafka: %w", err)
+		return nil, nil, fmt.Errorf("invalidation.kafka: %w", err)
 	}
 	set.Add(source)
-	return set, nil
+	return set, source, nil
 }
 
-func newKafkaConfig(cfg config.Kafka, names feature.Names) (kafka.Config, error) {
-	tlsConfig, err := cfg.TLS.Client()
-	if err != nil {
-		return kafka.Config{}, err
-	}
+func newKafkaConfig(cfg config.Kafka, tlsConfig *tls.Config, names feature.Names) (kafka.Config, error) {
 	password, _ := cfg.SASL.Password()
 	k := kafka.Config{
 		Brokers: cfg.Brokers, TLS: tlsConfig,

@@ -144,7 +144,7 @@ func TestKafkaIsAssembledFromTheConfiguration(t *testing.T) {
 	cfg.Topics = []config.Topic{
 		{Name: "t", Format: config.FormatRESP, Apply: config.ApplyUpdate, Covers: []string{"rt_*"}, MaxLag: time.Minute, OnLoss: config.OnLossServe, ServeFor: time.Hour, Rewind: time.Second},
 	}
-	k, err := newKafkaConfig(cfg, nil)
+	k, err := newKafkaConfig(cfg, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,10 +36,24 @@ func (s *sidecar) newKeeper() {
 	}
 	warm := s.cfg.Warm
 	s.warm.keeper = snapshot.NewKeeper(snapshot.Config{
-		Path: warm.File, Identity: identity(s.cfg), WrittenBy: readBuild().Version,
+		Path: warm.File, Identity: func() string { return identity(s.reload.config()) }, WrittenBy: buildName(),
 		Interval: warm.Interval, MaxBytes: int64(warm.MaxBytes), Log: s.log,
-		Writes: s.proxy.Writes, Room: func() int64 { return s.cache.Stats().MaxBytes },
+		Views: views(s.cfg.Listeners), Writes: s.proxy.Writes, Room: func() int64 { return s.cache.Stats().MaxBytes },
 	}, s.cache, s.warm.clock, s.sources)
+}
+
+// buildName names the build whose decoded values another takes over as they are.
+func buildName() string {
+	b := readBuild()
+	return b.Version + " " + b.Commit
+}
+
+// views are those in which clients of listeners may ask.
+func views(listeners []config.Listener) (all []cache.View) {
+	for _, l := range listeners {
+		all = append(all, viewOf(l).Forms()...)
+	}
+	return all
 }
 
 // identity stands for all of a configuration on which it depends whether a row
@@ -52,8 +66,12 @@ func identity(cfg *config.Config) string {
 		Username     string
 		Invalidation config.Invalidation // its secrets are in no exported field
 		WriteSettle  time.Duration
+		Scheme       feature.Scheme
 		Features     []*feature.Definition
-	}{upstream.Discovery, upstream.Addresses, upstream.Username, invalidation, cfg.Cache.WriteSettle, cfg.Catalogue().Features()})
+	}{
+		upstream.Discovery, upstream.Addresses, upstream.Username, invalidation, cfg.Cache.WriteSettle,
+		cfg.Catalogue().Scheme(), cfg.Catalogue().Features(),
+	})
 	if err != nil {
 		panic("identity of the configuration: " + err.Error()) // plain fields alone
 	}

@@ -3,25 +3,26 @@ package main
 import (
 	"context"
 	"errors"
-	"net"
 	"slices"
 	"strconv"
 	"sync"
 	"time"
 
+	"github.com/fsproxy/fsproxy/cache"
 	"github.com/fsproxy/fsproxy/warm/peer"
 	"github.com/fsproxy/fsproxy/warm/snapshot"
 )
 
-// fetchHot fetches what is hot, where rows could not be loaded: what a peer's
-// clients ask for, or, without peers, what was held by the process before. hot is
-// called when that is done, and while a peer is followed on.
+// fetchHot fetches what is hot and was not loaded: what a peer's clients ask for, or,
+// without peers, what was held by the process before. hot is called when that is
+// done, and while a peer is followed on.
 func (s *sidecar) fetchHot(ctx context.Context, hot func()) {
-	warm := s.cfg.Warm
-	fetcher := s.newWarmer()
+	warm, fetcher := s.cfg.Warm, s.peers.warmer
+	select {
+	case <-s.peers.taken:
+	case <-ctx.Done():
+	}
 	if len(warm.Peers) > 0 {
-		ctx, cancel := context.WithTimeout(ctx, warm.LoadTimeout+warm.Follow)
-		defer cancel()
 		if err := fetcher.Ask(ctx, hot); err != nil {
 			s.log.Info("no peer told what is asked for", "error", err)
 		}
@@ -40,16 +41,6 @@ func (s *sidecar) fetchHot(ctx context.Context, hot func()) {
 	s.log.Info("fetched what was held before", "fetches", fetcher.Stats().Fetches, "failed", fetcher.Stats().Failed)
 }
 
-func (s *sidecar) newWarmer() *peer.Warmer {
-	warm := s.cfg.Warm
-	token, _ := s.cfg.Admin.Token()
-	w := peer.New(peer.Config{
-		Addresses: warm.Peers, Token: token, Entities: warm.Entities, Rate: warm.Rate, Follow: warm.Follow,
-		Own: s.own, Fetch: s.proxy.Warm, Log: s.log,
-	})
-	return w
-}
-
 // hints gives out what a snapshot tells was held: n entities, the hottest first.
 func hints(of *snapshot.Snapshot, n int, yield func(peer.Wanted) bool) error {
 	lists := make(map[string][][][]byte) // by what was held
@@ -57,8 +48,8 @@ func hints(of *snapshot.Snapshot, n int, yield func(peer.Wanted) bool) error {
 		key := numbersKey(features)
 		some, known := lists[key]
 		if !known {
-			for _, numbers := range covering(features, of.Projections) {
-				some = append(some, of.Fields(numbers))
+			for _, i := range cache.Covering(features, of.Projections) {
+				some = append(some, of.Fields(of.Projections[i]))
 			}
 			lists[key] = some
 		}
@@ -73,46 +64,6 @@ func numbersKey(numbers []uint32) string {
 		key = strconv.AppendUint(append(key, ' '), uint64(n), 36)
 	}
 	return string(key)
-}
-
-// covering are the first of all that together ask for what was held and any of
-// them asks for, each for nothing else.
-func covering(held []uint32, all [][]uint32) (some [][]uint32) {
-	left := make(map[uint32]bool, len(held))
-	for _, f := range held {
-		left[f] = true
-	}
-	for _, list := range all {
-		within, adds := true, false
-		for _, f := range list {
-			missing, has := left[f]
-			within, adds = within && has, adds || missing
-		}
-		if !within || !adds {
-			continue
-		}
-		some = append(some, list)
-		for _, f := range list {
-			left[f] = false
-		}
-	}
-	return some
-}
-
-// own tells whether an admin address is this process's.
-func (s *sidecar) own(ip net.IP, port string) bool {
-	if s.adminListener == nil {
-		return false
-	}
-	_, ownPort, err := net.SplitHostPort(s.adminListener.Addr().String())
-	if err != nil || port != ownPort {
-		return false
-	}
-	addresses, err := net.InterfaceAddrs()
-	return err == nil && slices.ContainsFunc(addresses, func(a net.Addr) bool {
-		network, ok := a.(*net.IPNet)
-		return ok && network.IP.Equal(ip)
-	})
 }
 
 // readiness has the process be ready when what is to be loaded and fetched is

@@ -22,26 +22,33 @@ const (
 )
 
 // watchFiles calls changed whenever the contents of any of files differ from
-// those last seen, at first those of the fingerprint seen, until ctx ends. A file may be a link, to a link, as Kubernetes
-// has them, and may be missing for a while.
-func watchFiles(ctx context.Context, log *slog.Logger, files []string, seen [sha256.Size]byte, changed func()) {
+// those last seen, at first those of the fingerprint seen, until ctx ends, and
+// regularly now and then. A file may be a link, to a link, as Kubernetes has them,
+// and may be missing for a while.
+func watchFiles(ctx context.Context, log *slog.Logger, files func() []string, seen [sha256.Size]byte, changed, regularly func()) {
 	var events <-chan fsnotify.Event // nil: nobody tells
 	var failures <-chan error
+	watch := func([]string) {}
 	watcher, err := fsnotify.NewWatcher()
 	if err != nil {
 		log.Warn("changes of the configuration are noticed late: the system watches no more files for us", "every", lookAnyway, "error", err)
 	} else {
 		defer watcher.Close()
-		for _, file := range files {
-			// The folder: a file that is replaced is another one.
-			_ = watcher.Add(filepath.Dir(file))
-		}
 		events, failures = watcher.Events, watcher.Errors
+		watch = func(files []string) {
+			for _, file := range files {
+				// The folder: a file that is replaced is another one. Once more does
+				// nothing, unless the folder was replaced.
+				_ = watcher.Add(filepath.Dir(file))
+			}
+		}
 	}
+	watch(files())
 	quiet, regular := time.NewTimer(0), time.NewTicker(lookAnyway)
 	defer quiet.Stop()
 	defer regular.Stop()
 	for {
+		again := false
 		select {
 		case <-ctx.Done():
 			return
@@ -51,11 +58,18 @@ func watchFiles(ctx context.Context, log *slog.Logger, files []string, seen [sha
 		case err := <-failures: // such as events that were lost
 			log.Debug("watching the configuration", "error", err)
 		case <-regular.C:
+			again = true
 		case <-quiet.C:
 		}
-		if now := fingerprint(files); now != seen {
+		switch now := fingerprint(files()); {
+		case now != seen:
 			seen = now
 			changed()
+			watch(files())
+			quiet.Reset(settleFile) // other files may be named now
+		case again:
+			regularly()
+			watch(files())
 		}
 	}
 }

@@ -76,11 +76,7 @@ func (f Form) widenInts(dst, raw []byte) ([]byte, error) {
 func (f Form) toRaw(dst, decoded []byte) ([]byte, error) {
 	switch f.Type {
 	case Float:
-		x, err := parseFloat(decoded, 8*f.floatBytes())
-		if err != nil {
-			return dst, err
-		}
-		return f.appendPackedFloat(dst, x), nil
+		return f.packFloat(dst, decoded)
 	case Int:
 		x, err := parseInt(decoded)
 		if err != nil {

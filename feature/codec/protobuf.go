@@ -220,11 +220,7 @@ func allZero(value []byte) bool {
 func (f Form) appendScalarValue(dst, decoded []byte) ([]byte, error) {
 	switch f.Type {
 	case Float:
-		x, err := parseFloat(decoded, 8*f.floatBytes())
-		if err != nil {
-			return dst, err
-		}
-		return f.appendPackedFloat(dst, x), nil
+		return f.packFloat(dst, decoded)
 	case Int:
 		x, err := parseInt(decoded)
 		if err != nil {

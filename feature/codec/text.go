@@ -101,3 +101,12 @@ func (f Form) appendPackedFloat(dst []byte, x float64) []byte {
 	}
 	return binary.LittleEndian.AppendUint32(dst, math.Float32bits(float32(x)))
 }
+
+// packFloat packs a float in its decoded form.
+func (f Form) packFloat(dst, decoded []byte) ([]byte, error) {
+	x, err := parseFloat(decoded, 8*f.floatBytes())
+	if err != nil {
+		return dst, err
+	}
+	return f.appendPackedFloat(dst, x), nil
+}

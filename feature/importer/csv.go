@@ -1,10 +1,13 @@
 package importer
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/fsproxy/fsproxy/feature"
@@ -28,12 +31,15 @@ var columns = map[string]func(f *Feature, cell string) error{
 	"default":          func(f *Feature, cell string) error { return f.plain("default", cell) },
 }
 
-// FromCSV makes a draft of a table with commas, whose first line names the
-// columns: name, and any of the keys that a feature has in the catalogue. Its
-// error joins all problems, each with its line.
+// FromCSV makes a draft of a table, whose first line names the columns: name, and
+// any of the keys that a feature has in the catalogue. Between them stand commas, or
+// what spreadsheets write instead: semicolons or tabs. Its error joins all problems,
+// each with its line.
 func FromCSV(in io.Reader, scheme feature.Scheme) (*Draft, error) {
-	table := csv.NewReader(in)
-	table.TrimLeadingSpace = true
+	table, err := newTable(in)
+	if err != nil {
+		return nil, err
+	}
 	header, err := table.Read()
 	if err != nil {
 		return nil, fmt.Errorf("read the table's header: %w; begin with a line such as name,type,encoding", err)
@@ -46,6 +52,9 @@ func FromCSV(in io.Reader, scheme feature.Scheme) (*Draft, error) {
 	for {
 		cells, err := table.Read()
 		if errors.Is(err, io.EOF) {
+			if len(d.Features) == 0 && len(problems) == 0 {
+				return nil, errors.New("the table has no feature; write each in a line of its own, below the header")
+			}
 			return d, errors.Join(problems...)
 		}
 		if err != nil { // names its line
@@ -62,12 +71,43 @@ func FromCSV(in io.Reader, scheme feature.Scheme) (*Draft, error) {
 	}
 }
 
+const (
+	byteOrderMark = "\ufeff" // spreadsheets begin with it
+	// longestHeader is how far a header's first line is looked for, in bytes.
+	longestHeader = 4096
+)
+
+// newTable finds out what separates the cells of a table.
+func newTable(in io.Reader) (*csv.Reader, error) {
+	text := bufio.NewReaderSize(in, longestHeader)
+	begin, err := text.Peek(longestHeader)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("read the table: %w", err)
+	}
+	if bytes.HasPrefix(begin, []byte(byteOrderMark)) {
+		_, _ = text.Discard(len(byteOrderMark)) // it is there
+	}
+	table := csv.NewReader(text)
+	table.TrimLeadingSpace = true
+	line, _, _ := bytes.Cut(begin, []byte("\n"))
+	for _, separator := range ";\t" {
+		if !bytes.ContainsRune(line, ',') && bytes.ContainsRune(line, separator) {
+			table.Comma = separator
+			break
+		}
+	}
+	return table, nil
+}
+
 func checkHeader(header []string) error {
 	named := false
 	for i, column := range header {
-		header[i] = strings.TrimSpace(strings.TrimPrefix(column, "\ufeff")) // a mark that spreadsheets write
+		header[i] = strings.TrimSpace(column)
 		if columns[header[i]] == nil {
 			return fmt.Errorf("the table's column %q is unknown; name each as the key of a feature in the catalogue", header[i])
+		}
+		if slices.Contains(header[:i], header[i]) {
+			return fmt.Errorf("the table has two columns %q; leave one out", header[i])
 		}
 		named = named || header[i] == "name"
 	}

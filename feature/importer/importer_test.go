@@ -90,3 +90,31 @@ func TestWhatIsNoRegistryIsRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestTablesAreReadAsSpreadsheetsWriteThem(t *testing.T) {
+	const want = "scheme: xxhash32\nfeatures:\n  - name: eta, mean\n    type: float\n"
+	for name, table := range map[string]string{
+		"commas":               "name,type\n\"eta, mean\",float\n",
+		"a mark before quotes": "\ufeff\"name\",\"type\"\r\n\"eta, mean\",\"float\"\r\n",
+		"semicolons":           "\ufeffname;type;group\r\neta, mean;float;\r\n",
+		"tabs":                 "name\ttype\neta, mean\tfloat",
+		"other columns first":  "type, name\nfloat, \"eta, mean\"\n\n",
+	} {
+		d, err := FromCSV(strings.NewReader(table), feature.XXHash32)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		} else if got := text(t, d); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	for table, want := range map[string]string{
+		"name,name\na,b\n": `two columns "name"`,
+		"name,type\n":      "no feature",
+		"":                 "header",
+		"\xff\xfen\x00":    "unknown",
+	} {
+		if _, err := FromCSV(strings.NewReader(table), feature.XXHash32); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want an error with %q", table, err, want)
+		}
+	}
+}

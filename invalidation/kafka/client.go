@@ -9,6 +9,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
@@ -41,24 +42,51 @@ type cluster interface {
 
 // client is a cluster over kafka-go.
 type client struct {
-	transport *kafkago.Transport
+	ctx       context.Context // ends all connections
+	topics    []string
+	inForce   *atomic.Pointer[security]
 	addresses net.Addr
 	spans     *spans
 	open      *connections
 
-	mu    sync.Mutex
-	known []int32 // brokers of the last layout
+	mu        sync.Mutex // protects what follows
+	known     []int32    // brokers of the last layout
+	transport *kafkago.Transport
+	secured   *security // that of transport
 }
 
-func newClient(ctx context.Context, addresses, topics []string, tlsConfig *tls.Config, mechanism sasl.Mechanism) *client {
-	open := &connections{conns: make(map[*connection]struct{})}
+// security is how connections to come are encrypted and authenticated. Immutable.
+type security struct {
+	tls  *tls.Config    // nil: not encrypted
+	sasl sasl.Mechanism // nil: nobody asks
+}
+
+func newClient(ctx context.Context, addresses, topics []string, inForce *atomic.Pointer[security]) *client {
 	return &client{
-		transport: &kafkago.Transport{
-			Context: ctx, Dial: open.dial, DialTimeout: dialTimeout, ClientID: clientID,
-			MetadataTTL: addressTTL, MetadataTopics: topics, TLS: tlsConfig, SASL: mechanism,
-		},
-		addresses: kafkago.TCP(addresses...), spans: newSpans(), open: open,
+		ctx: ctx, topics: topics, inForce: inForce,
+		addresses: kafkago.TCP(addresses...), spans: newSpans(),
+		open: &connections{conns: make(map[*connection]struct{})},
 	}
+}
+
+// current is the transport of connections that are encrypted and authenticated as
+// is in force. What is under way on those of the one before ends there.
+func (c *client) current() *kafkago.Transport {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.inForce.Load()
+	if c.transport != nil && c.secured == now {
+		return c.transport
+	}
+	if c.transport != nil {
+		c.transport.CloseIdleConnections()
+	}
+	c.secured = now
+	c.transport = &kafkago.Transport{
+		Context: c.ctx, Dial: c.open.dial, DialTimeout: dialTimeout, ClientID: clientID,
+		MetadataTTL: addressTTL, MetadataTopics: c.topics, TLS: now.tls, SASL: now.sasl,
+	}
+	return c.transport
 }
 
 // do sends a request and waits for its answer.
@@ -66,7 +94,7 @@ func (c *client) do(ctx context.Context, x *exchange, patience time.Duration) er
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	x.spans = c.spans
-	_, err := c.transport.RoundTrip(ctx, c.addresses, x)
+	_, err := c.current().RoundTrip(ctx, c.addresses, x)
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
 		return fmt.Errorf("the broker closed the connection (are TLS and SASL set as it wants them, and the password right?): %w", err)
 	}
@@ -120,7 +148,7 @@ func (c *client) fetch(ctx context.Context, broker int32, asks []fetchAsk, buffe
 
 // close ends all connections and waits for them.
 func (c *client) close() {
-	c.transport.CloseIdleConnections()
+	c.current().CloseIdleConnections()
 	c.open.close()
 }
 

@@ -116,13 +116,9 @@ func (t *topic) takeUp() {
 	}
 }
 
-// caught tells whether the partition has been read up to where it ended when it
-// was first asked for, if it was taken up from an earlier process. It is the
-// watch's.
+// caught tells whether a partition that was taken up from an earlier process has
+// been read up to where it ended when it was first asked for. It is the watch's.
 func (p *partition) caught(end int64) bool {
-	if !p.catching {
-		return true
-	}
 	if p.reach == nil {
 		p.reach = &end
 	}

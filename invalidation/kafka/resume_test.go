@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
+
 	"github.com/fsproxy/fsproxy/invalidation"
 )
 
@@ -113,5 +115,26 @@ func TestASourceInTroubleGivesNoCheckpoint(t *testing.T) {
 	r.source.topics[0].guard.Report(invalidation.Health{Positioned: false})
 	if r.source.topics[0].guard.Vouches() {
 		t.Error("it vouches for what it lost")
+	}
+}
+
+// A topic that cannot be asked is not one that was read to its end: what an
+// earlier process left behind is not served meanwhile.
+func TestATopicThatWasNotReadToItsEndIsNotServedBecauseItCannotBeAsked(t *testing.T) {
+	r := newRig(t, newKafka(t, 1)).started()
+	checkpoint := r.stopped()
+	r.produce(0, "", says("between"))
+	n := r.next(checkpoint)
+	// Who leads the partitions is told, and nothing else.
+	trouble := n.kafka.Fault(faultOf(fetching, kerr.NotLeaderForPartition, -1), faultOf(listOffsets, kerr.NotLeaderForPartition, -1))
+	n.run()
+	n.until("in trouble", func() bool { return n.status().Error != "" })
+	if state := n.status().State; state == invalidation.StateTrusted || n.memory.has("lift") {
+		t.Errorf("%s: what is held is served before the record between was read: %q", state, n.memory.all())
+	}
+	trouble.Remove()
+	n.wants("lift")
+	if did := n.memory.all(); slices.Index(did, "lift") < slices.Index(did, evicted("between")) || !n.memory.has(evicted("between")) {
+		t.Errorf("%q", did)
 	}
 }

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/fsproxy/fsproxy/invalidation"
@@ -13,7 +15,8 @@ import (
 
 // Source reads topics and acts on a memory. It is an [invalidation.Source].
 type Source struct {
-	cfg     Config
+	tuned   atomic.Pointer[Config]
+	secured atomic.Pointer[security]
 	log     *slog.Logger
 	topics  []*topic
 	connect func(context.Context) cluster
@@ -39,7 +42,9 @@ func New(cfg Config, memory invalidation.Memory, log *slog.Logger) (*Source, err
 	if err != nil {
 		return nil, fmt.Errorf("read from Kafka: %w", err)
 	}
-	s := &Source{cfg: cfg, log: log, hurry: make(chan struct{}, 1), followed: make(map[int32]bool)}
+	s := &Source{log: log, hurry: make(chan struct{}, 1), followed: make(map[int32]bool)}
+	s.tuned.Store(&cfg)
+	s.secured.Store(&security{cfg.TLS, mechanism})
 	for _, c := range cfg.Topics {
 		t, err := newTopic(c, cfg, memory, log)
 		if err != nil {
@@ -48,13 +53,42 @@ func New(cfg Config, memory invalidation.Memory, log *slog.Logger) (*Source, err
 		s.topics = append(s.topics, t)
 	}
 	s.connect = func(ctx context.Context) cluster {
-		return newClient(ctx, cfg.Brokers, s.names(), cfg.TLS, mechanism)
+		return newClient(ctx, cfg.Brokers, s.names(), &s.secured)
 	}
 	for _, t := range s.topics {
 		t.guard.Start()
 	}
 	return s, nil
 }
+
+// Tune takes over from cfg what may change while topics are read: how connections to
+// come are encrypted and authenticated, how often is checked, for how long fetchers
+// may be behind, how far behind a topic may be and what a loss means. Nothing has
+// changed until what it returns is called, which cannot fail.
+func (s *Source) Tune(cfg Config) (apply func(), err error) {
+	mechanism, err := cfg.SASL.mechanism()
+	if err != nil {
+		return nil, fmt.Errorf("read from Kafka: %w", err)
+	}
+	return func() {
+		before := s.tuned.Load()
+		tuned := *before
+		tuned.TLS, tuned.SASL = cfg.TLS, cfg.SASL
+		tuned.CheckInterval, tuned.RefreshInterval = cfg.CheckInterval, cfg.RefreshInterval
+		s.tuned.Store(&tuned)
+		s.secured.Store(&security{cfg.TLS, mechanism})
+		for _, t := range s.topics {
+			at := slices.IndexFunc(cfg.Topics, func(c TopicConfig) bool { return c.Guard.Name == t.name })
+			if at >= 0 {
+				t.guard.Tune(cfg.Topics[at].Guard)
+			}
+		}
+		s.lookSoon()
+	}, nil
+}
+
+// Config is what is in force, but for what depends on topics: see Statuses.
+func (s *Source) Config() Config { return *s.tuned.Load() }
 
 func (s *Source) names() []string {
 	var names []string

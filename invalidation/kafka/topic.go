@@ -93,7 +93,7 @@ func (t *topic) act(partition int32, r record) {
 	}
 	said, err := t.parser.parse(r.value)
 	if said.all {
-		t.memory.InvalidateAll(t.cfg.Guard.Settle)
+		t.memory.InvalidateAll(t.guard.Config().Settle)
 	}
 	for i := range said.updates {
 		u := &said.updates[i]
@@ -164,7 +164,7 @@ func (t *topic) complain(partition int32, offset int64, reason error) {
 
 func (t *topic) evictEntity(entity []byte) {
 	t.guard.Counts.Entities.Add(1)
-	t.memory.Invalidate(entity, t.cfg.Guard.Settle)
+	t.memory.Invalidate(entity, t.guard.Config().Settle)
 }
 
 // update acts on what a record says of an entity.
@@ -203,14 +203,14 @@ func (t *topic) update(u *update) {
 			apply = append(apply, v)
 		}
 	}
-	settle := t.cfg.Guard.Settle
+	settle := t.guard.Config().Settle
 	if len(evict) > 0 {
 		t.evicted.Add(uint64(evicted))
 		t.guard.Counts.Updates.Add(1)
 		t.memory.Update(u.entity, evict, settle)
 	}
 	if len(apply) > 0 {
-		n := t.memory.Apply(u.entity, apply, u.version, settle, t.cfg.Guard.MaxLag)
+		n := t.memory.Apply(u.entity, apply, u.version, settle, t.guard.Config().MaxLag)
 		t.applied.Add(uint64(n))
 		t.guard.Counts.Applied.Add(1)
 	}

@@ -46,13 +46,13 @@ func (s *Source) watch(ctx context.Context) {
 		}
 		s.check(ctx, asked)
 		asked = false
-		timer.Reset(jitter(s.cfg.CheckInterval, 0.1))
+		timer.Reset(jitter(s.tuned.Load().CheckInterval, 0.1))
 	}
 }
 
 // check finds out where each topic stands, and tells its guard.
 func (s *Source) check(ctx context.Context, layoutToo bool) {
-	if layoutToo || time.Since(s.refreshed) >= s.cfg.RefreshInterval {
+	if layoutToo || time.Since(s.refreshed) >= s.tuned.Load().RefreshInterval {
 		s.refreshErr = s.refresh(ctx)
 	}
 	s.place(ctx)
@@ -160,11 +160,13 @@ func (s *Source) health(t *topic, at time.Time, ends map[*partition]int64, troub
 	if h.Err == nil && len(t.partitions) == 0 {
 		h.Err = errors.New("which partitions there are is not known yet")
 	}
-	if s.refreshErr != nil && (h.Err != nil || at.Sub(s.refreshed) > maxRefreshes*s.cfg.RefreshInterval) {
+	if s.refreshErr != nil && (h.Err != nil || at.Sub(s.refreshed) > maxRefreshes*s.tuned.Load().RefreshInterval) {
 		h.Err = s.refreshErr
 	}
 	for _, p := range t.ordered() {
-		if _, placed := p.at(); !placed {
+		offset, answered := ends[p]
+		// Whoever cannot be asked has not been read to the end.
+		if _, placed := p.at(); !placed || p.catching && !(answered && p.caught(offset)) {
 			h.Positioned = false
 		}
 		err := troubles[p]
@@ -177,10 +179,7 @@ func (s *Source) health(t *topic, at time.Time, ends map[*partition]int64, troub
 			}
 			continue
 		}
-		if offset, answered := ends[p]; answered {
-			if !p.caught(offset) {
-				h.Positioned = false
-			}
+		if answered {
 			records, lag := p.sawEnd(end{offset, at})
 			h.LagRecords += records
 			h.Lag = max(h.Lag, lag)

@@ -50,6 +50,42 @@ var scenarios = []Scenario{
 		Name: "values put in place, out of order", Updates: 2, Apply: true, Unordered: true,
 		Produce: 1, Late: 1, Bound: ever, Age: ever, Fetches: 1, Ticks: 6, B: 1,
 	},
+	{
+		Name: "uploads, stale values served", Uploads: 2, Positioned: true, Lag: 1, Settle: 1, Late: 1, Stale: 2,
+		Bound: ever, Age: ever, Fetches: 1, Ticks: 6, B: 2,
+	},
+	{
+		Name: "outages of markers, stale values served", Uploads: 1, Lag: 1, Settle: 1, Stale: 2,
+		Bound: 2, Age: ever, Fetches: 1, Outages: 1, Ticks: 5, B: 2,
+	},
+	{
+		Name: "outages of the stream, served for a while", Updates: 1, Positioned: true, Serve: 2,
+		Fetch: 1, Bound: 2, Age: ever, Fetches: 1, Outages: 1, Ticks: 6, B: 1 + 2,
+	},
+	{
+		Name: "outages of the stream, served by age", Updates: 1, Positioned: true, Flush: true, Lag: 1, Settle: 1,
+		Bound: 1, Age: 2, Fetches: 1, Outages: 1, Ticks: 5, B: 2,
+	},
+	{
+		Name: "a restart, updates", Updates: 1, Positioned: true, Lag: 1, Settle: 1,
+		Fetch: 1, Bound: ever, Age: ever, Fetches: 1, Restarts: 1, Ticks: 3, B: ever,
+	},
+	{
+		Name: "a restart, outages of the stream", Updates: 1, Positioned: true,
+		Bound: 2, Age: ever, Fetches: 1, Outages: 1, Restarts: 1, Ticks: 3, B: 1,
+	},
+	{
+		Name: "a restart, gaps in the stream", Updates: 1, Positioned: true,
+		Bound: ever, Age: ever, Fetches: 1, Gaps: 1, Restarts: 1, Ticks: 2, B: ever,
+	},
+	{
+		Name: "a restart, uploads", Uploads: 1, Positioned: true, Lag: 2, Settle: 2, Late: 1, Stale: 1,
+		Bound: ever, Age: ever, Fetches: 1, Restarts: 1, Ticks: 5, B: 3,
+	},
+	{
+		Name: "a restart, values put in place, out of order", Updates: 2, Positioned: true, Apply: true, Unordered: true,
+		Produce: 1, Late: 1, Bound: ever, Age: ever, Fetches: 1, Restarts: 1, Ticks: 2, B: 2,
+	},
 }
 
 func TestNothingServedIsOlderThanPromised(t *testing.T) {
@@ -81,6 +117,21 @@ var caughtIn = map[string]string{
 	"VersionNewer":   "values put in place, out of order",
 	"LagAgo":         "values put in place, out of order",
 	"MaxAge":         "changes without a word",
+
+	"StaleSinceFirst": "uploads, stale values served",
+	"StaleUnlessGone": "outages of markers, stale values served",
+	"ServeEnds":       "outages of the stream, served for a while",
+	"CheckpointFirst": "a restart, updates",
+	"FreshOnly":       "a restart, uploads",
+	"ReadOn":          "a restart, updates",
+	"CaughtUp":        "a restart, outages of the stream",
+	"CaughtWhenAsked": "a restart, outages of the stream",
+	"Compared":        "a restart, uploads",
+	"PendingCarried":  "a restart, uploads",
+	"HoldCarried":     "a restart, updates",
+	"VersionsUnknown": "a restart, values put in place, out of order",
+	"LoadObeys":       "a restart, updates",
+	"TrueAge":         "a restart, updates",
 }
 
 func TestThePromiseIsBrokenWithoutAnyOneRule(t *testing.T) {

@@ -50,6 +50,41 @@ type Rules struct {
 	LagAgo bool
 	// MaxAge: a value is served no longer than its age.
 	MaxAge bool
+
+	// StaleSinceFirst: how long a stale value may be served counts from the first
+	// marker after its fetch, whatever comes after.
+	StaleSinceFirst bool
+	// StaleUnlessGone: only a marker leaves values that may be served.
+	StaleUnlessGone bool
+	// ServeEnds: a lost source is served for a stated time and no longer.
+	ServeEnds bool
+
+	// Of a process that takes over the row of the one before:
+
+	// CheckpointFirst: where the sources stand is noted before the row is written.
+	CheckpointFirst bool
+	// FreshOnly: a row is written only while it may be served.
+	FreshOnly bool
+	// ReadOn: the stream is read from where it was at the checkpoint.
+	ReadOn bool
+	// CaughtUp: nothing is served before it has been read up to where it ended.
+	CaughtUp bool
+	// CaughtWhenAsked: nor while nobody can say where that is.
+	CaughtWhenAsked bool
+	// Compared: the first marker that is read is compared with the last one that
+	// was known.
+	Compared bool
+	// PendingCarried: what was to be invalidated once more still is.
+	PendingCarried bool
+	// HoldCarried: what was not kept because of an update still is not.
+	HoldCarried bool
+	// VersionsUnknown: a record's value is put in place only if it is of after the
+	// start, since nobody knows which versions were seen before.
+	VersionsUnknown bool
+	// LoadObeys: a row is not loaded against an update of since the start.
+	LoadObeys bool
+	// TrueAge: a loaded value keeps its tick.
+	TrueAge bool
 }
 
 // All is the rules as they are.
@@ -57,5 +92,7 @@ func All() Rules {
 	return Rules{
 		true, true, true, true, true, true, true, true, true, true, true,
 		true, true, true, true, true, true, true, true, true, true,
+		true, true, true,
+		true, true, true, true, true, true, true, true, true, true, true,
 	}
 }

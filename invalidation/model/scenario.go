@@ -17,19 +17,23 @@ type Scenario struct {
 	Produce int // a record is in the stream at the latest so long after the store's change
 	Fetch   int // a fetch is answered at the latest so long after it began
 	Write   int // and so is a write that passes through
-	Late    int // a record or marker is read at the latest so long after the store's change; 0: whenever
+	Late    int // a record or marker is read at the latest so long after the store's change, and so is an answer after the question; 0: whenever
 
 	// How fsproxy is set.
 	Settle int
 	Bound  int  // of a source's silence, and of its lag
 	Age    int  // of a value
 	Apply  bool // a record's value is put in place, which needs Late; else it evicts
+	Stale  int  // for so long after a marker a stale value may be served
+	Serve  int  // for so long a lost source is served nevertheless
+	Flush  bool // a lost source is served by age, and forgotten before and after
 
 	// What else happens.
 	Fetches    int  // in flight at once, at most maxFetches
 	Outages    int  // during which the sources cannot be asked
 	Gaps       int  // in which the stream loses what was not read
 	Evictions  int  // of the row
+	Restarts   int  // of the process, which leaves its row to the next
 	Unordered  bool // records come in any order
 	Positioned bool // the sources know where they begin from the start on
 

@@ -34,18 +34,35 @@ type state struct {
 	invalid int8   // the feature's last invalidation
 	again   uint32 // the ticks at which it is invalidated once more, a bit each
 	fetches [maxFetches]fetch
+	gone    int8   // the last invalidation that was no marker
+	marked  uint32 // the ticks of markers, a bit each; only where stale values are served
+	unkept  int8   // until when no fetch that began is kept, by a process before this one
+
+	file file // the snapshot
 
 	event int8 // when fsproxy last acted on something
 }
 
 // left counts what may still happen.
-type left struct{ updates, uploads, writes, silent, outages, gaps, evictions int8 }
+type left struct{ updates, uploads, writes, silent, outages, gaps, evictions, restarts int8 }
+
+// file is a snapshot: under way, whole, or taken over by the process that runs.
+type file struct {
+	noted, written, loading bool
+	position                int8 // of the consumer
+	seen                    int8 // the marker that is known
+	pending                 bool // the value is to be invalidated once more
+	taken                   int8 // when that was so
+	row                     row
+}
 
 // source is what a guard knows of the stream or of markers.
 type source struct {
 	positioned bool
 	suspended  bool
 	down       bool // it cannot be asked
+	continues  bool // it goes on from the snapshot, and was not heard yet
+	flushed    bool // it is lost, and was forgotten
 	heard      int8
 	asked      int8 // when the question was put that is under way; none
 }
@@ -96,9 +113,9 @@ func (w *walker) start() state {
 	s := state{
 		left: left{
 			int8(w.Updates), int8(w.Uploads), int8(w.Writes), int8(w.Silent),
-			int8(w.Outages), int8(w.Gaps), int8(w.Evictions),
+			int8(w.Outages), int8(w.Gaps), int8(w.Evictions), int8(w.Restarts),
 		},
-		known: none, changed: none, stamp: none, invalid: none, event: none,
+		known: none, changed: none, stamp: none, invalid: none, event: none, gone: none, unkept: none,
 	}
 	s.stream.source = w.startOf(w.streams())
 	s.marker.source = w.startOf(w.marks())
@@ -126,10 +143,13 @@ func (s *state) quiet(settle int) bool {
 // forgetPast makes alike the states that differ only in what cannot matter any
 // more.
 func (s *state) forgetPast(w *walker) {
-	if s.row.held && !w.later(s.row.tick, s.invalid) {
+	if s.row.held && !w.later(s.row.tick, s.invalid) && !w.stale(s) && s.marked == 0 {
 		s.row = row{}
 	}
 	oldest := s.now // of what is not kept yet
+	if s.file.row.held {
+		oldest = min(oldest, s.file.row.tick)
+	}
 	for i := range s.fetches {
 		if f := &s.fetches[i]; f.active {
 			oldest = min(oldest, f.began)
@@ -146,12 +166,15 @@ func (s *state) forgetPast(w *walker) {
 	if !w.Apply { // or a value comes that is as old as the stream
 		s.changed = later(s.changed, oldest)
 		s.stamp = later(s.stamp, oldest)
+		s.unkept = later(s.unkept, oldest)
 		if !s.row.held || s.invalid < s.row.tick {
 			s.invalid = later(s.invalid, oldest)
 		}
 		s.forgetReplaced()
 	}
-	s.stream.forgetRead()
+	if !s.file.noted {
+		s.stream.forgetRead()
+	}
 }
 
 // later is a tick that matters only from another one on.
@@ -168,6 +191,9 @@ func (s *state) forgetReplaced() {
 	oldest := s.replica
 	if s.row.held {
 		oldest = min(oldest, s.row.value)
+	}
+	if s.file.row.held {
+		oldest = min(oldest, s.file.row.value)
 	}
 	for _, f := range s.fetches {
 		if f.replied {

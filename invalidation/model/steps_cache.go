@@ -9,8 +9,24 @@ func (w *walker) later(tick, invalidation int8) bool {
 
 // hit tells whether a reader would be answered from memory.
 func (w *walker) hit(s *state) bool {
-	return s.row.held && !s.suspended() && w.later(s.row.tick, s.invalid) &&
-		(!w.MaxAge || int(s.now-s.row.tick) < w.Age)
+	return s.row.held && !s.suspended() && w.later(s.row.tick, s.invalid) && w.young(s)
+}
+
+func (w *walker) young(s *state) bool { return !w.MaxAge || int(s.now-s.row.tick) < w.Age }
+
+// stale tells whether a reader would be answered with a value that a marker made
+// stale.
+func (w *walker) stale(s *state) bool {
+	if w.Stale == 0 || !s.row.held || s.suspended() || !w.young(s) || w.StaleUnlessGone && s.row.tick <= s.gone {
+		return false
+	}
+	since := none
+	for tick := max(s.row.tick, 0); tick <= s.now; tick++ {
+		if s.marked&(1<<tick) != 0 && (since == none || !w.StaleSinceFirst) {
+			since = int(tick)
+		}
+	}
+	return since != none && int(s.now)-since < w.Stale
 }
 
 // readSteps are readers whom memory does not answer, their fetches, and
@@ -99,7 +115,7 @@ func (w *walker) fill(s state, i int) {
 	f := s.fetches[i]
 	tick := w.tickOf(&s, f)
 	keep := f.passed || w.mayKeep(&s, f)
-	if keep && !s.suspended() && w.later(tick, s.invalid) && (!s.row.held || s.row.tick <= tick) {
+	if keep && !s.suspended() && w.later(tick, max(s.invalid, s.unkept)) && (!s.row.held || s.row.tick <= tick) {
 		s.row = row{held: true, value: f.value, tick: tick}
 	}
 	s.fetches[i] = fetch{}

@@ -4,8 +4,18 @@ import "fmt"
 
 // watch suspends what a source covers that was not heard for too long.
 func (w *walker) watch(s *state, of *source) {
-	if w.Suspend && of.positioned && int(s.now-of.heard) >= w.Bound {
+	bound := w.Bound + w.Serve
+	if !w.ServeEnds && w.Serve > 0 {
+		return
+	}
+	if !w.Suspend || !of.positioned || int(s.now-of.heard) < bound {
+		return
+	}
+	if !w.Flush {
 		of.suspended = true
+	} else if !of.flushed {
+		of.flushed = true
+		w.forget(s)
 	}
 }
 
@@ -17,17 +27,31 @@ func (w *walker) hear(s *state, of *source) {
 		of.heard = of.asked
 	}
 	of.asked = none
-	if of.suspended && int(s.now-of.heard) < w.Bound {
+	if int(s.now-of.heard) >= w.Bound {
+		return
+	}
+	if of.flushed {
+		of.flushed = false
+		w.forget(s)
+	}
+	if of.suspended {
 		of.suspended = false
-		if w.ForgetFirst {
+		switch {
+		case of.continues:
+			w.lift(s)
+		case w.ForgetFirst:
 			w.forget(s)
 		}
 	}
+	of.continues = false
 }
 
 // forget is what is done about invalidations that were missed.
 func (w *walker) forget(s *state) {
 	s.invalid, s.event = s.now, s.now
+	if w.Stale > 0 {
+		s.gone = s.now
+	}
 	if w.ForgetTwice {
 		w.repeat(s)
 	}
@@ -63,8 +87,11 @@ func (w *walker) markerSteps(s state) {
 		m.asked, m.answer = s.now, m.value
 		w.add(s, "the marker is read")
 	case m.asked != none:
-		if m.positioned && m.answer != m.seen {
-			s.invalid, s.event = s.now, s.now
+		switch {
+		case m.continues && (w.Compared && m.answer != s.file.seen || w.PendingCarried && s.file.pending):
+			w.forget(&s)
+		case m.positioned && m.answer != m.seen:
+			w.mark(&s)
 			if w.MarkTwice {
 				w.repeat(&s)
 			}
@@ -72,6 +99,14 @@ func (w *walker) markerSteps(s state) {
 		m.seen = m.answer
 		w.hear(&s, &m.source)
 		w.add(s, fmt.Sprintf("the marker is seen to be that of version %d", m.seen))
+	}
+}
+
+// mark makes the value stale.
+func (w *walker) mark(s *state) {
+	s.invalid, s.event = s.now, s.now
+	if w.Stale > 0 {
+		s.marked |= 1 << s.now
 	}
 }
 
@@ -104,6 +139,11 @@ func (w *walker) streamSteps(s state) {
 		w.add(n, "the stream loses what it has")
 	}
 	if st.down {
+		if st.continues && !w.CaughtWhenAsked {
+			st.asked = s.now
+			w.hear(&s, &st.source)
+			w.add(s, "the stream cannot be asked, and is trusted")
+		}
 		return
 	}
 	if st.asked == none && w.worthAsking(&s, &st.source) {
@@ -112,6 +152,11 @@ func (w *walker) streamSteps(s state) {
 		w.add(n, fmt.Sprintf("the end of the stream is asked for: %d", st.end))
 	}
 	switch {
+	case st.asked != none && st.continues && w.CaughtUp && st.position < st.askedEnd:
+	case st.asked != none && st.continues:
+		n := s
+		w.hear(&n, &n.stream.source)
+		w.add(n, "the consumer has caught up")
 	case st.asked != none && !st.positioned:
 		n := s
 		n.stream.position = st.askedEnd
@@ -122,7 +167,7 @@ func (w *walker) streamSteps(s state) {
 		w.hear(&n, &n.stream.source)
 		w.add(n, "the consumer is found to be at the end")
 	}
-	if st.positioned {
+	if st.positioned || st.continues {
 		w.consume(s)
 	}
 }
@@ -162,6 +207,7 @@ func (w *walker) consume(s state) {
 		st.position = st.first
 		s.event = s.now
 		if w.GapForgets {
+			st.positioned, st.continues = true, false // and forgotten, if it was suspended
 			w.forget(&s)
 		}
 		w.add(s, "the consumer finds the gap")
@@ -186,7 +232,11 @@ func (w *walker) drop(s *state, version int8) {
 	if w.LagAgo {
 		tick -= int8(w.Late)
 	}
-	if w.Apply && newer && w.hit(s) && w.later(tick, s.invalid) {
+	since := s.invalid
+	if w.VersionsUnknown {
+		since = max(since, s.unkept)
+	}
+	if w.Apply && newer && w.hit(s) && w.later(tick, since) {
 		s.row = row{held: true, value: version, tick: tick}
 		return
 	}

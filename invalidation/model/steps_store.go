@@ -11,7 +11,7 @@ func (w *walker) tick(s state) {
 	s.now++
 	if s.again&(1<<s.now) != 0 {
 		s.again &^= 1 << s.now
-		s.invalid, s.event = s.now, s.now
+		w.mark(&s)
 	}
 	if w.streams() {
 		w.watch(&s, &s.stream.source)
@@ -40,6 +40,11 @@ func (w *walker) due(s *state) bool {
 	}
 	if m := &s.marker; w.Late > 0 && m.positioned && m.seen < m.value && late(s.replaced[m.seen+1], w.Late) {
 		return true
+	}
+	for _, of := range []source{s.stream.source, s.marker.source} {
+		if w.Late > 0 && of.continues && of.asked != none && late(of.asked, w.Late) {
+			return true
+		}
 	}
 	for _, f := range s.fetches {
 		if f.active && late(f.began, w.Fetch) {

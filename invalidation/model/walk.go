@@ -84,12 +84,13 @@ func (w *walker) steps(s state) {
 	}
 	w.writeSteps(s)
 	w.readSteps(s)
+	w.restartSteps(s)
 	w.tick(s)
 }
 
 // checkMemory judges what a reader would be answered from memory now.
 func (w *walker) checkMemory(s *state) string {
-	if !w.hit(s) {
+	if !w.hit(s) && !w.stale(s) {
 		return ""
 	}
 	return w.judge(s, s.row.value, w.need(s))
@@ -98,7 +99,7 @@ func (w *walker) checkMemory(s *state) string {
 // need is the version that a reader who asks now must at least be answered with:
 // the store's own, where all is at rest.
 func (w *walker) need(s *state) int8 {
-	if s.quiet(w.Settle) {
+	if s.quiet(w.Settle + w.Stale) {
 		return s.version
 	}
 	return 0

@@ -108,8 +108,8 @@ func clientsInfo(s *Server, _ *Session) []Field {
 		{"blocked_clients", "0"},
 		{"tracking_clients", "0"},
 	}
-	if s.config.MaxClients > 0 {
-		fields = append(fields, Field{"maxclients", strconv.Itoa(s.config.MaxClients)})
+	if s.config.MaxClients != nil {
+		fields = append(fields, Field{"maxclients", strconv.Itoa(s.config.MaxClients())})
 	}
 	return fields
 }

@@ -40,8 +40,8 @@ type Config struct {
 	Settings map[string]string
 	// Databases is how many the store has; 0 means Redis' default, 16.
 	Databases int
-	// MaxClients is what INFO clients reports; 0 leaves the line out.
-	MaxClients int
+	// MaxClients is what INFO clients reports; nil leaves the line out.
+	MaxClients func() int
 	// Authenticate judges what a client presents; named says that it named the
 	// user itself. A refusal is the error that it is told, without its "-"; ""
 	// lets it in, with an identity that must be comparable. It may wait. Nil:

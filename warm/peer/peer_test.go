@@ -26,7 +26,7 @@ type store struct {
 	fetched []string
 }
 
-func (s *store) fetch(entity []byte, fields [][]byte, done func(bool)) {
+func (s *store) fetch(entity []byte, fields [][]byte, done func(bool)) bool {
 	var names []string
 	for _, f := range fields {
 		names = append(names, string(f))
@@ -35,7 +35,11 @@ func (s *store) fetch(entity []byte, fields [][]byte, done func(bool)) {
 	s.fetched = append(s.fetched, fmt.Sprintf("%s %s", entity, strings.Join(names, ",")))
 	s.mu.Unlock()
 	done(false)
+	return string(entity) != held
 }
+
+// held is an entity that is in memory.
+const held = "held"
 
 func peerThat(t *testing.T, answer func(w http.ResponseWriter, r *http.Request)) string {
 	t.Helper()
@@ -45,7 +49,7 @@ func peerThat(t *testing.T, answer func(w http.ResponseWriter, r *http.Request))
 }
 
 func warmer(s *store, rate int, addresses ...string) *Warmer {
-	return New(Config{Addresses: addresses, Token: "secret", Entities: 10, Rate: rate, Fetch: s.fetch, Log: slog.New(slog.DiscardHandler)})
+	return New(Config{Addresses: addresses, Token: "secret", Entities: 10, Rate: rate, Within: 30 * time.Second, Fetch: s.fetch, Log: slog.New(slog.DiscardHandler)})
 }
 
 // The first peer that knows something is asked, with the token, and all that it
@@ -61,6 +65,8 @@ func TestWhatAPeerNamesIsFetched(t *testing.T) {
 			{Entity: []byte("e1"), Projections: []int{0}},
 			{Fields: [][]byte{[]byte("\xff")}},
 			{Entity: []byte("e2"), Projections: []int{0, 1}},
+			{Entity: []byte(held), Projections: []int{1}},
+			{Told: true},
 		} {
 			_ = lines.Encode(line)
 		}
@@ -72,17 +78,20 @@ func TestWhatAPeerNamesIsFetched(t *testing.T) {
 	if err := w.Ask(t.Context(), func() { hot++ }); err != nil || hot != 1 {
 		t.Fatalf("%v, hot %d times", err, hot)
 	}
-	if got := strings.Join(s.fetched, "; "); got != "e1 a,b; e2 a,b; e2 \xff" {
+	if got := strings.Join(s.fetched, "; "); got != "e1 a,b; e2 a,b; e2 \xff; held \xff" {
 		t.Errorf("fetched %q", got)
 	}
-	if stats := w.Stats(); stats.Fetches != 3 || stats.Entities != 2 || stats.Failed != 0 {
+	if stats := w.Stats(); stats.Fetches != 3 || stats.Entities != 3 || stats.Failed != 0 {
 		t.Errorf("%+v", stats)
 	}
 }
 
 // What a peer answers is read within bounds, and nonsense is an error.
 func TestNonsenseOfAPeerIsAnError(t *testing.T) {
+	many, long := strings.Repeat("0,", maxLists)+"0", strings.Repeat("eA", maxLine/3)
 	for _, answer := range []string{
+		`{"fields":["YQ=="]}` + "\n" + `{"entity":"ZQ==","projections":[` + many + `]}`,
+		strings.Repeat(`{"fields":["`+long+`=="]}`+"\n", 1+maxNamed/len(long)),
 		"nonsense", `{"entity":"ZQ==","projections":[0]}`, `{"entity":"ZQ==","projections":[-1]}`, strings.Repeat("x", maxLine+1),
 	} {
 		address := peerThat(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, answer) })
@@ -121,5 +130,97 @@ func TestFetchesKeepToTheRate(t *testing.T) {
 	})
 	if most := int(time.Since(began).Seconds()*rate) + 1; len(s.fetched) > most || len(s.fetched) == 0 {
 		t.Errorf("%d fetches, at most %d are allowed", len(s.fetched), most)
+	}
+}
+
+// endless writes entities until nobody reads.
+func endless(w http.ResponseWriter, r *http.Request) {
+	lines := json.NewEncoder(w)
+	_ = lines.Encode(api.WarmLine{Fields: [][]byte{[]byte("a")}})
+	for i := 0; r.Context().Err() == nil; i++ {
+		if lines.Encode(api.WarmLine{Entity: fmt.Append(nil, i), Projections: []int{0}}) != nil {
+			return
+		}
+	}
+}
+
+// No more is fetched than was asked for, whatever a peer tells.
+func TestNoMoreIsFetchedThanWasAskedFor(t *testing.T) {
+	s, hot := &store{}, 0
+	w := warmer(s, 100_000, peerThat(t, endless))
+	if err := w.Ask(t.Context(), func() { hot++ }); err != nil || hot != 1 || len(s.fetched) != 10 {
+		t.Errorf("%v, hot %d times, %d fetched", err, hot, len(s.fetched))
+	}
+}
+
+// stuck answers with some lines, and nothing more.
+func stuck(lines ...api.WarmLine) func(http.ResponseWriter, *http.Request) {
+	return func(w http.ResponseWriter, r *http.Request) {
+		for _, line := range lines {
+			_ = json.NewEncoder(w).Encode(line)
+		}
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	}
+}
+
+// A peer that hangs, at whatever point, holds nobody up for longer than was said,
+// followed or not.
+func TestAPeerThatHangsIsLeft(t *testing.T) {
+	some := []api.WarmLine{{Fields: [][]byte{[]byte("a")}}, {Entity: []byte("e"), Projections: []int{0}}}
+	for name, c := range map[string]struct {
+		answer func(http.ResponseWriter, *http.Request)
+		hot    int
+	}{
+		"before its answer": {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 0},
+		"before its list":   {stuck(), 0},
+		"within its list":   {stuck(some...), 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, hot := &store{}, 0
+			w := warmer(s, 100_000, peerThat(t, c.answer))
+			w.cfg.Within, w.cfg.Follow = 200*time.Millisecond, time.Hour
+			err := w.Ask(t.Context(), func() { hot++ })
+			if hot != c.hot || len(s.fetched) != c.hot || (err == nil) != (c.hot > 0) {
+				t.Errorf("%v, hot %d times, fetched %q", err, hot, s.fetched)
+			}
+		})
+	}
+}
+
+// While a peer is followed the process is ready, for as long as was said.
+func TestFollowingBeginsWhenTheListIsOver(t *testing.T) {
+	fields := api.WarmLine{Fields: [][]byte{[]byte("a")}}
+	entity := func(name string) api.WarmLine { return api.WarmLine{Entity: []byte(name), Projections: []int{0}} }
+	hot := make(chan struct{})
+	address := peerThat(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("follow") == "" {
+			t.Error("it was not asked to be followed")
+		}
+		lines := json.NewEncoder(w)
+		for _, line := range []api.WarmLine{fields, entity("hot"), {Told: true}} {
+			_ = lines.Encode(line)
+		}
+		_ = http.NewResponseController(w).Flush()
+		<-hot
+		stuck(entity("later"))(w, r)
+	})
+	s := &store{}
+	w := warmer(s, 100_000, address)
+	w.cfg.Follow = 500 * time.Millisecond
+	if err := w.Ask(t.Context(), func() { close(hot) }); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(s.fetched, "; "); got != "hot a; later a" {
+		t.Errorf("fetched %q", got)
+	}
+}
+
+// The token is presented to a peer, and to nobody that it names.
+func TestAPeerSendsNobodyElsewhere(t *testing.T) {
+	other := peerThat(t, func(http.ResponseWriter, *http.Request) { t.Error("asked") })
+	address := peerThat(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://"+other, http.StatusFound) })
+	if err := warmer(&store{}, 1000, address).Ask(t.Context(), func() {}); err == nil {
+		t.Error("it went well")
 	}
 }

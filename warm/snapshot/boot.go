@@ -36,6 +36,9 @@ func NewClock() *Clock {
 // carry returns the tick of this clock at which what another's tick stands for
 // began, or an earlier one. 0: it is too long ago, or lies ahead.
 func (c *Clock) carry(h *Header, tick int64) cache.Tick {
+	if h.asked != 0 {
+		return c.carryFar(h, tick)
+	}
 	const most = int64(ahead) // ticks apart, so that nothing overflows
 	if tick < h.First || tick-h.First > most {
 		return 0

@@ -26,7 +26,7 @@ import (
 //	13            payload, an S2 block
 const (
 	magic   = "fsp-warm"
-	version = 1
+	version = 2
 
 	prefixBytes = len(magic) + 4
 	blockBytes  = 13
@@ -63,6 +63,17 @@ type Header struct {
 	// the boot.
 	Checkpoints map[int][]byte `json:"checkpoints"`
 	Saved       int64          `json:"saved"`
+	// Held is until when, in nanoseconds since the boot, a fetcher may not have what
+	// was written through the process, or what was invalidated by hand: no fetch that
+	// begins until then may be kept. 0: nothing of the kind.
+	Held int64 `json:"held,omitempty"`
+	// Forms are the forms of values, by their numbers in the rosters.
+	Forms []string `json:"forms"`
+
+	// asked is, where another machine may have written this, when it was asked for
+	// by the clock of the one that reads: Saved was then, or later. 0: it was this
+	// machine.
+	asked int64
 }
 
 // end is the last block.

@@ -23,7 +23,7 @@ type Sources interface {
 // Config is what a Keeper keeps, and where.
 type Config struct {
 	Path      string
-	Identity  string // see Header
+	Identity  func() string // see Header; it may change
 	WrittenBy string
 	Interval  time.Duration // 0: only Save writes
 	MaxBytes  int64         // of the file
@@ -32,7 +32,31 @@ type Config struct {
 	Writes func() int64
 	// Room is how many bytes of rows the cache may have.
 	Room func() int64
+	// Views are those in which clients may ask; nil: as stored alone.
+	Views []cache.View
 	Log  *slog.Logger
+
+	// writable tells whether the file could be removed, for tests; nil: writable.
+	writable func(path string) error
+}
+
+// removable tells whether a write could void the file. An error is *Foreign.
+func (cfg *Config) removable() error {
+	if cfg.writable == nil {
+		cfg.writable = writable
+	}
+	if err := cfg.writable(cfg.Path); err != nil {
+		return &Foreign{fmt.Sprintf("it could not be removed when a write makes it wrong: %v; have its directory writable", err)}
+	}
+	return nil
+}
+
+func writable(path string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // Keeper keeps a snapshot of a cache: it takes over the one that is there, and
@@ -92,7 +116,12 @@ func (k *Keeper) Open() {
 	k.exposed = true
 	k.mu.Unlock()
 	if err == nil {
-		err = s.Check(k.cfg.Identity, k.clock)
+		s.Build, s.Wanted = k.cfg.WrittenBy, k.cfg.Views
+		k.cache.Hold(s.Hold(k.clock))
+		err = s.Check(k.cfg.Identity(), k.clock)
+	}
+	if err == nil {
+		err = k.cfg.removable()
 	}
 	if err != nil {
 		k.refuse(s, err)
@@ -209,8 +238,13 @@ func (k *Keeper) save(ctx context.Context, rest float64) {
 	k.mu.Lock()
 	generation := k.generation
 	k.mu.Unlock()
-	header := Header{WrittenBy: k.cfg.WrittenBy, Identity: k.cfg.Identity, Checkpoints: k.sources.Checkpoints()}
+	// After the generation: a write that came before it is in what is held.
+	held := k.cache.Held()
+	header := Header{WrittenBy: k.cfg.WrittenBy, Identity: k.cfg.Identity(), Checkpoints: k.sources.Checkpoints()}
 	header.Saved = sinceBoot()
+	if held > 0 {
+		header.Held = header.Saved + int64(held)
+	}
 	saved, err := Write(ctx, Options{
 		Path: k.cfg.Path, MaxBytes: k.cfg.MaxBytes, Rest: rest,
 		Commit: func(rename func() error) error { return k.commit(generation, rename) },

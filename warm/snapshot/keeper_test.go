@@ -22,7 +22,7 @@ func TestNoSnapshotIsThereWhileAWriteIsOnItsWay(t *testing.T) {
 	}
 	var writes atomic.Int64
 	k := NewKeeper(Config{
-		Path: path, Identity: "same", MaxBytes: 1 << 30, Writes: writes.Load, Room: func() int64 { return 1 << 30 }, Log: slog.New(slog.DiscardHandler),
+		Path: path, Identity: func() string { return "same" }, MaxBytes: 1 << 30, Writes: writes.Load, Room: func() int64 { return 1 << 30 }, Log: slog.New(slog.DiscardHandler),
 	}, p.Cache, p.clock, &scripted{})
 	k.Load(t.Context(), time.Minute)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -47,8 +47,10 @@ func TestNoSnapshotIsThereWhileAWriteIsOnItsWay(t *testing.T) {
 		p.Invalidate([]byte("a"), 0)
 		k.Void()
 		writes.Add(-1)
-		if i%10 == 0 {
-			time.Sleep(2 * time.Millisecond) // a snapshot may be written
+		for end := time.Now().Add(20 * time.Second); i%10 == 0 && time.Now().Before(end); time.Sleep(time.Millisecond) {
+			if _, err := os.Stat(path); err == nil {
+				break // a snapshot was written, and the next write has one to remove
+			}
 		}
 	}
 	cancel()

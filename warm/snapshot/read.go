@@ -9,6 +9,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/fsproxy/fsproxy/cache"
@@ -24,11 +25,18 @@ type Snapshot struct {
 	Header Header
 	Path   string
 	// Names are the features, in the order of their numbers, and Projections what
-	// was asked for, most first, as numbers of features.
+	// was asked for, most first, as numbers of features, and in which view.
 	Names       [][]byte
 	Projections [][]uint32
+	Views       []cache.View
+	// Build is that of this process, as Header.WrittenBy. Values that another build
+	// decoded are not taken over: it may have done so otherwise.
+	Build string
+	// Wanted are the views that somebody may ask for here; nil: as stored alone.
+	Wanted []cache.View
 
-	rosters [][]uint32
+	rosters []roster
+	kept    int             // what all of these take, about
 	made    []*cache.Roster // nil where the cache would not have it
 }
 
@@ -74,11 +82,22 @@ func (s *Snapshot) readHeader(payload []byte) error {
 		return broken("its header: %v", err)
 	}
 	h := &s.Header
-	if h.Tick <= 0 || h.Tick > int64(time.Second) || h.First < 0 || h.First > math.MaxInt64/2 || h.Epoch < 0 || h.Saved < h.Epoch {
+	if h.Tick <= 0 || h.Tick > int64(time.Second) || h.First < 0 || h.First > math.MaxInt64/2 || h.Epoch < 0 || h.Saved < h.Epoch ||
+		h.Held != 0 && (h.Held < h.Saved || h.Held-h.Saved > int64(longestHold)) {
 		return broken("its header has impossible times")
+	}
+	if len(h.Forms) == 0 || len(h.Forms) > maxForms || h.Forms[0] != cache.FormNames()[0] {
+		return broken("its header names no forms of values")
 	}
 	return nil
 }
+
+const (
+	// longestHold bounds how long no fetch is kept: what may be configured, and an hour.
+	longestHold = 25 * time.Hour
+	// maxForms bounds the forms that a header names.
+	maxForms = 64
+)
 
 // Check tells whether rows may be taken over by a process of that identity and
 // clock. An error is *Foreign.
@@ -94,6 +113,15 @@ func (s *Snapshot) Check(identity string, clock *Clock) error {
 		return &Foreign{"it was written later than now"}
 	}
 	return nil
+}
+
+// Hold is for how long from now on no fetch is to be kept, whatever becomes of the
+// rows; see Header.Held.
+func (s *Snapshot) Hold(clock *Clock) time.Duration {
+	if clock.Boot == "" || s.Header.Boot != clock.Boot {
+		return 0 // it takes longer to start a machine
+	}
+	return time.Duration(max(min(s.Header.Held-sinceBoot(), int64(longestHold)), 0))
 }
 
 // Age is how long ago the checkpoints were taken, or a little less.
@@ -131,13 +159,15 @@ func verify(ctx context.Context, in io.Reader) error {
 	return ctx.Err()
 }
 
-// Intern makes the features and projections known to c, so that rows come to lie
-// as they did.
+// Intern makes the features known to c, and the projections in views that somebody
+// may want here, so that rows come to lie as they did.
 func (s *Snapshot) Intern(c *cache.Cache) {
 	c.Know(s.Names)
-	for _, numbers := range s.Projections {
-		fields := s.Fields(numbers)
-		c.Projection(wireOf(fields), fields)
+	for i, numbers := range s.Projections {
+		if slices.Contains(s.Wanted, s.Views[i]) || s.Wanted == nil && s.Views[i] == (cache.View{}) {
+			fields := s.Fields(numbers)
+			c.ProjectionIn(s.Views[i], wireOf(fields), fields)
+		}
 	}
 }
 
@@ -194,17 +224,9 @@ func (s *Snapshot) Load(ctx context.Context, c *cache.Cache, clock *Clock, room 
 
 // take puts a row into the cache.
 func (s *Snapshot) take(c *cache.Cache, clock *Clock, r *row, loaded *Loaded) {
-	for len(s.made) < len(s.rosters) {
-		s.made = append(s.made, nil)
-	}
-	roster := s.made[r.roster]
+	roster := s.rosterIn(c, r.roster)
 	if roster == nil {
-		fields := s.Fields(s.rosters[r.roster])
-		c.Know(fields)
-		if roster = c.Roster(fields); roster == nil {
-			return
-		}
-		s.made[r.roster] = roster
+		return
 	}
 	ticks := make([]cache.Tick, len(r.ticks))
 	for i, t := range r.ticks {
@@ -223,10 +245,27 @@ func (s *Snapshot) take(c *cache.Cache, clock *Clock, r *row, loaded *Loaded) {
 	}
 }
 
+// rosterIn is a roster as c has it; nil: it would not.
+func (s *Snapshot) rosterIn(c *cache.Cache, number int) *cache.Roster {
+	for len(s.made) <= number {
+		ro := &s.rosters[len(s.made)]
+		c.Know(s.Fields(ro.features))
+		places := make([]cache.Place, len(ro.places))
+		for i, p := range ro.places {
+			places[i] = cache.Place{Name: s.Names[p.feature], Form: s.Header.Forms[p.form]}
+			if s.Build != s.Header.WrittenBy && p.form != 0 {
+				places[i].Form = "" // no cache has that
+			}
+		}
+		s.made = append(s.made, c.Roster(places))
+	}
+	return s.made[number]
+}
+
 // Hot calls yield with entities and the features that were held of each, as
 // numbers, the hottest first, until it returns false.
 func (s *Snapshot) Hot(yield func(entity []byte, features []uint32) bool) error {
-	return s.each(func(r *row) bool { return yield(r.entity, s.rosters[r.roster]) })
+	return s.each(func(r *row) bool { return yield(r.entity, s.rosters[r.roster].features) })
 }
 
 // each calls yield with each row until it returns false.
@@ -240,7 +279,7 @@ func (s *Snapshot) each(yield func(*row) bool) error {
 }
 
 func (s *Snapshot) eachOf(in io.Reader, yield func(*row) bool) error {
-	s.Names, s.Projections, s.rosters, s.made = nil, nil, nil, nil
+	s.Names, s.Projections, s.Views, s.rosters, s.made, s.kept = nil, nil, nil, nil, nil, 0
 	r := &blockReader{in: bufio.NewReaderSize(in, blockSize)}
 	if err := r.begin(); err != nil {
 		return err
@@ -277,12 +316,18 @@ func (s *Snapshot) records(payload []byte, yield func(*row) bool) error {
 	for len(d.b) > 0 {
 		switch kind := d.take(1)[0]; {
 		case kind == recordFeature:
-			s.Names = append(s.Names, append([]byte(nil), d.bytes(maxName)...))
+			name := d.bytes(maxName)
+			s.kept += kept(len(name))
+			s.Names = append(s.Names, append([]byte(nil), name...))
 		case kind == recordProjection:
 			d.uvarint(math.MaxUint64)
+			s.Views = append(s.Views, cache.ViewOf(byte(d.uvarint(maxView))))
 			s.Projections = append(s.Projections, d.numbers(len(s.Names)))
+			s.kept += kept(len(s.Projections[len(s.Projections)-1]))
 		case kind == recordRoster:
-			s.rosters = append(s.rosters, d.numbers(len(s.Names)))
+			ro := d.roster(len(s.Names), len(s.Header.Forms))
+			s.rosters = append(s.rosters, ro)
+			s.kept += kept(2 * len(ro.places))
 		case kind == recordRow && yield != nil:
 			r.read(d, s.rosters)
 			if !d.failed && !yield(&r) {
@@ -291,8 +336,11 @@ func (s *Snapshot) records(payload []byte, yield func(*row) bool) error {
 		default:
 			return broken("a record of kind %d where there should be none", kind)
 		}
-		if d.failed || len(s.Names) > maxKnown || len(s.rosters) > maxKnown || len(s.Projections) > maxKnown {
+		if d.failed {
 			return broken("a record makes no sense")
+		}
+		if s.kept > maxKept {
+			return broken("it knows of too many features and projections")
 		}
 	}
 	return nil

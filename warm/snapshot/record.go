@@ -3,7 +3,9 @@ package snapshot
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/fsproxy/fsproxy/resp"
 )
@@ -12,11 +14,13 @@ import (
 // varints; features and rosters are numbered in the order of their records.
 //
 //	feature     its name
-//	roster      how many features, the number of each
-//	projection  how often it was asked for, how many features, the number of each
-//	row         entity, number of the roster, a tick, then for each feature of the
-//	            roster: 0: no value; 1: the store has none; n+2: n bytes of value;
-//	            and, unless there is none, how many ticks later than that it was fetched
+//	roster      how many places, of each the number of the feature and of the form
+//	projection  how often it was asked for, the bits of its view, how many features,
+//	            the number of each
+//	row         entity, number of the roster, a tick, then for each place of the
+//	            roster: 0: no value; 1: the store has none; 2n+2: n bytes of value,
+//	            a bulk string; 2n+3: n bytes of value in wire form; and, unless there
+//	            is none, how many ticks later than that it was fetched
 const (
 	recordFeature = iota + 1
 	recordRoster
@@ -28,16 +32,44 @@ const (
 const (
 	valueAbsent = iota
 	valueNil
-	valueBytes // and so many more
+	valueBulk // and twice so many more
+	valueWire // likewise
 )
 
 const (
 	// maxName bounds features' names, and maxEntity entities, in bytes.
 	maxName   = 64 << 10
 	maxEntity = 1 << 20
-	// maxKnown bounds features, rosters and projections each.
-	maxKnown = 1 << 24
+	// maxPlaces bounds those of a roster, and the features of a projection: more
+	// than a row may have.
+	maxPlaces = 1 << 12
+	// maxKept bounds what a reader keeps of a file beside its rows, in bytes as kept
+	// counts them: more than caches intern, and little beside what they hold.
+	maxKept = 64 << 20
+	// maxView is the most that the bits of a view may be.
+	maxView = 1<<7 - 1
 )
+
+// kept is what a record of n bytes or numbers takes in memory, about, and not less
+// than the record.
+func kept(n int) int { return 64 + 8*n }
+
+// roster says where the values of a row belong.
+type roster struct {
+	places   []place
+	features []uint32 // of them, each once
+}
+
+// place is a feature in one of its forms, by their numbers.
+type place struct{ feature, form uint32 }
+
+// add has the roster have one more place.
+func (ro *roster) add(p place) {
+	ro.places = append(ro.places, p)
+	if !slices.Contains(ro.features, p.feature) {
+		ro.features = append(ro.features, p.feature)
+	}
+}
 
 func appendBytes[T string | []byte](b []byte, text T) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(text))), text...)
@@ -49,6 +81,19 @@ func appendNumbers(b []byte, numbers []uint32) []byte {
 		b = binary.AppendUvarint(b, uint64(n))
 	}
 	return b
+}
+
+// appendValue appends a value in wire form, without the time of its fetch.
+func appendValue(b, wire []byte) []byte {
+	if resp.IsNil(wire) {
+		return append(b, valueNil)
+	}
+	if text, ok := resp.Text(wire); ok {
+		b = binary.AppendUvarint(b, uint64(valueBulk+2*len(text)))
+		return append(b, text...)
+	}
+	b = binary.AppendUvarint(b, uint64(valueWire+2*len(wire)))
+	return append(b, wire...)
 }
 
 // decoder takes records apart. Once something is wrong it is failed, and gives
@@ -86,9 +131,22 @@ func appendBulk(b, text []byte) []byte {
 	return append(append(append(b, "\r\n"...), text...), "\r\n"...)
 }
 
+// roster reads a list of places of features and forms below limits.
+func (d *decoder) roster(features, forms int) (ro roster) {
+	n := d.uvarint(maxPlaces)
+	if features == 0 || forms == 0 {
+		d.failed = true
+	}
+	for ; n > 0 && !d.failed; n-- {
+		feature := d.uvarint(uint64(features - 1))
+		ro.add(place{uint32(feature), uint32(d.uvarint(uint64(forms - 1)))})
+	}
+	return ro
+}
+
 // numbers reads a list of numbers below limit.
 func (d *decoder) numbers(limit int) []uint32 {
-	n := d.uvarint(uint64(len(d.b))) // each takes a byte at least
+	n := d.uvarint(min(maxPlaces, uint64(len(d.b)))) // each takes a byte at least
 	if limit == 0 && n > 0 {
 		d.failed = true
 	}
@@ -110,10 +168,11 @@ type row struct {
 	ticks  []int64  // of the process that wrote it
 	wire   []byte
 	ends   []int
+	framer *resp.Framer
 }
 
 // read reads what follows the kind of a row.
-func (r *row) read(d *decoder, rosters [][]uint32) {
+func (r *row) read(d *decoder, rosters []roster) {
 	r.entity = d.bytes(maxEntity)
 	r.roster = int(d.uvarint(uint64(max(len(rosters), 1) - 1)))
 	base := int64(d.uvarint(math.MaxInt64 / 2))
@@ -121,19 +180,24 @@ func (r *row) read(d *decoder, rosters [][]uint32) {
 		d.failed = true
 		return
 	}
-	width := len(rosters[r.roster])
+	width := len(rosters[r.roster].places)
 	r.values, r.ticks = r.values[:0], r.ticks[:0]
 	r.wire, r.ends = r.wire[:0], r.ends[:0]
 	for range width {
 		tick := int64(0)
-		switch code := d.uvarint(maxBlock); code {
-		case valueAbsent:
-		case valueNil:
+		code := d.uvarint(2 * maxBlock)
+		switch {
+		case code == valueAbsent:
+		case code == valueNil:
 			r.wire = append(r.wire, resp.Nil2...)
-			tick = base + int64(d.uvarint(math.MaxUint32))
+		case code%2 == valueWire%2:
+			value := d.take(int(code-valueWire) / 2)
+			d.failed = d.failed || !r.whole(value)
+			r.wire = append(r.wire, value...)
 		default:
-			value := d.take(int(code - valueBytes))
-			r.wire = appendBulk(r.wire, value)
+			r.wire = appendBulk(r.wire, d.take(int(code-valueBulk)/2))
+		}
+		if code != valueAbsent {
 			tick = base + int64(d.uvarint(math.MaxUint32))
 		}
 		r.ends = append(r.ends, len(r.wire))
@@ -151,4 +215,21 @@ func (r *row) read(d *decoder, rosters [][]uint32) {
 		}
 		from = to
 	}
+}
+
+// whole tells whether a value in wire form is one reply, neither more nor less, of
+// a type that decoded values have.
+func (r *row) whole(wire []byte) bool {
+	if len(wire) == 0 || !strings.ContainsRune("*,:#", rune(wire[0])) {
+		return false
+	}
+	if r.framer == nil {
+		r.framer = resp.NewFramer(maxBlock)
+	}
+	n, err := r.framer.Next(wire)
+	if err != nil || n != len(wire) {
+		r.framer = nil // it is in the middle of something
+		return false
+	}
+	return true
 }

@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,6 +30,8 @@ type process struct {
 	*cache.Cache
 	t     testing.TB
 	clock *Clock
+	views []cache.View // that its clients may want
+	build string       // "": that of all
 }
 
 func newProcess(t testing.TB) *process {
@@ -110,6 +113,7 @@ func (p *process) read(path string) (Loaded, error) {
 	if err := s.Check("same", p.clock); err != nil {
 		return Loaded{}, err
 	}
+	s.Build, s.Wanted = cmp.Or(p.build, "test"), p.views
 	s.Intern(p.Cache)
 	return s.Load(p.t.Context(), p.Cache, p.clock, 1<<30)
 }
@@ -421,7 +425,7 @@ func TestWhatIsVoidIsNotLeftBehind(t *testing.T) {
 	p.fill("e", a, "1")
 	writes := int64(0)
 	log := slog.New(slog.DiscardHandler)
-	cfg := Config{Path: path, Identity: "same", MaxBytes: 1 << 30, Writes: func() int64 { return writes }, Room: func() int64 { return 1 << 30 }, Log: log}
+	cfg := Config{Path: path, Identity: func() string { return "same" }, MaxBytes: 1 << 30, Writes: func() int64 { return writes }, Room: func() int64 { return 1 << 30 }, Log: log}
 	k := NewKeeper(cfg, p.Cache, p.clock, &scripted{})
 	there := func() bool { _, err := os.Stat(path); return err == nil }
 	k.Save(t.Context())
@@ -478,8 +482,8 @@ func FuzzReader(f *testing.F) {
 		if records { // behind the checksums, which would keep everything out
 			var made [][]byte
 			_ = s.records(b, func(r *row) bool {
-				if len(r.values) != len(s.rosters[r.roster]) || len(r.ticks) != len(r.values) {
-					t.Fatalf("%d values and %d ticks of %d features", len(r.values), len(r.ticks), len(s.rosters[r.roster]))
+				if len(r.values) != len(s.rosters[r.roster].places) || len(r.ticks) != len(r.values) {
+					t.Fatalf("%d values and %d ticks of %d features", len(r.values), len(r.ticks), len(s.rosters[r.roster].places))
 				}
 				for _, v := range r.values {
 					if v != nil && !resp.IsBulk(v) {

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/fsproxy/fsproxy/cache"
-	"github.com/fsproxy/fsproxy/resp"
 )
 
 // Options say how a snapshot is written.
@@ -71,7 +70,7 @@ func Write(ctx context.Context, o Options, header Header, c *cache.Cache, clock 
 	}
 	err = errors.Join(err, f.Close())
 	if err == nil {
-		err = o.Commit(func() error { return place(temporary, o.Path) })
+		err = o.Commit(func() error { return replace(temporary, o.Path) })
 	}
 	if err != nil {
 		_ = os.Remove(temporary)
@@ -86,8 +85,8 @@ func create(path string) (file, error) {
 	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 }
 
-// place renames, and has the directory remember it.
-func place(from, to string) error {
+// replace renames, and has the directory remember it.
+func replace(from, to string) error {
 	if err := os.Rename(from, to); err != nil {
 		return err
 	}
@@ -112,17 +111,36 @@ type writer struct {
 	// likewise, by layout.
 	numbers map[uint32]uint32
 	rosters map[uint32]uint32
+	forms   map[string]uint32
+	kept    int // what a reader keeps of it, as kept counts
 	rows    int64
 }
 
 func write(ctx context.Context, o Options, f file, header Header, c *cache.Cache, clock *Clock) (Saved, error) {
 	buffered := bufio.NewWriterSize(f, blockSize)
-	w := &writer{
-		options: o, blocks: blockWriter{out: buffered}, cache: c, clock: clock, began: time.Now(),
+	saved, err := newWriter(o, buffered, c, clock).all(ctx, header)
+	if err == nil {
+		err = buffered.Flush()
+	}
+	return saved, err
+}
+
+func newWriter(o Options, out io.Writer, c *cache.Cache, clock *Clock) *writer {
+	forms := make(map[string]uint32)
+	for i, name := range cache.FormNames() {
+		forms[name] = uint32(i)
+	}
+	return &writer{
+		forms: forms, options: o, blocks: blockWriter{out: out}, cache: c, clock: clock, began: time.Now(),
 		numbers: make(map[uint32]uint32), rosters: make(map[uint32]uint32),
 	}
-	header.Boot, header.Epoch = clock.Boot, clock.earliest
+}
+
+// all writes the whole snapshot, but for what is in buffers of out.
+func (w *writer) all(ctx context.Context, header Header) (Saved, error) {
+	header.Boot, header.Epoch = w.clock.Boot, w.clock.earliest
 	header.First, header.Tick = int64(ahead), int64(cache.TickLength)
+	header.Forms = cache.FormNames()
 	err := w.blocks.begin()
 	if err == nil {
 		err = w.blocks.json(kindHeader, header)
@@ -130,10 +148,13 @@ func write(ctx context.Context, o Options, f file, header Header, c *cache.Cache
 	if err == nil {
 		err = w.known()
 	}
+	if err == nil {
+		err = w.blocks.block(kindRows, nil) // says that all is known, to one who waits for that
+	}
 	cut := false
 	if err == nil {
-		c.Export(func(e *cache.Exported) bool {
-			if ctx.Err() != nil || w.blocks.written+int64(len(w.pending)) > o.MaxBytes {
+		w.cache.Export(func(e *cache.Exported) bool {
+			if ctx.Err() != nil || w.blocks.written+int64(len(w.pending)) > w.options.MaxBytes {
 				cut = true
 				return false
 			}
@@ -147,29 +168,29 @@ func write(ctx context.Context, o Options, f file, header Header, c *cache.Cache
 	if err == nil {
 		err = w.blocks.json(kindEnd, end{w.rows})
 	}
-	if err == nil {
-		err = buffered.Flush()
-	}
 	return Saved{Rows: w.rows, Bytes: w.blocks.written, Cut: cut}, err
 }
 
 // known writes the features and projections, those asked for most first.
 func (w *writer) known() error {
 	for _, f := range w.cache.Known() {
+		if !w.afford(len(f.Name)) {
+			break
+		}
 		w.feature(f)
 	}
 	projections := w.cache.Projections()
 	slices.SortFunc(projections, func(a, b *cache.Projection) int { return cmp.Compare(asked(b), asked(a)) })
 	for _, p := range projections {
-		if p.View != (cache.View{}) {
-			continue // made anew when somebody asks
+		if p.View.Aside || !w.allKnown(p.Fields) || !w.afford(len(p.Fields)) {
+			continue
 		}
 		numbers := make([]uint32, len(p.Fields))
 		for i, f := range p.Fields {
 			numbers[i] = w.feature(f)
 		}
 		w.pending = binary.AppendUvarint(append(w.pending, recordProjection), asked(p))
-		w.pending = appendNumbers(w.pending, numbers)
+		w.pending = appendNumbers(append(w.pending, p.View.Bits()), numbers)
 		if err := w.spill(context.Background(), kindKnown); err != nil {
 			return err
 		}
@@ -180,6 +201,26 @@ func (w *writer) known() error {
 func asked(p *cache.Projection) uint64 {
 	hits, misses := p.Asked()
 	return hits + misses
+}
+
+// afford takes the room in a reader's memory of a record of n bytes or numbers.
+// False: there is not so much left.
+func (w *writer) afford(n int) bool {
+	if w.kept+kept(n) > maxKept {
+		return false
+	}
+	w.kept += kept(n)
+	return true
+}
+
+// allKnown tells whether features were written, or are few enough to be.
+func (w *writer) allKnown(features []*cache.Feature) bool {
+	for _, f := range features {
+		if _, ok := w.numbers[f.Number()]; !ok && !w.afford(len(f.Name)) {
+			return false
+		}
+	}
+	return len(features) <= maxPlaces
 }
 
 // feature is the number of a feature in the file.
@@ -193,19 +234,26 @@ func (w *writer) feature(f *cache.Feature) uint32 {
 	return n
 }
 
-// roster is the number in the file of the features of a row.
-func (w *writer) roster(e *cache.Exported) uint32 {
-	n, ok := w.rosters[e.Layout]
-	if !ok {
-		numbers := make([]uint32, len(e.Features))
-		for i, f := range e.Features {
-			numbers[i] = w.feature(f)
-		}
-		n = uint32(len(w.rosters))
-		w.rosters[e.Layout] = n
-		w.pending = appendNumbers(append(w.pending, recordRoster), numbers)
+// roster is the number in the file of the places of a row. False: a reader would
+// not have so many.
+func (w *writer) roster(e *cache.Exported) (uint32, bool) {
+	if n, ok := w.rosters[e.Layout]; ok {
+		return n, true
 	}
-	return n
+	if !w.allKnown(e.Features) || !w.afford(2*len(e.Features)) {
+		return 0, false
+	}
+	numbers := make([]uint32, 0, 2*len(e.Features))
+	for _, f := range e.Features {
+		numbers = append(numbers, w.feature(f), w.forms[f.Form()])
+	}
+	n := uint32(len(w.rosters))
+	w.rosters[e.Layout] = n
+	w.pending = binary.AppendUvarint(append(w.pending, recordRoster), uint64(len(e.Features)))
+	for _, number := range numbers {
+		w.pending = binary.AppendUvarint(w.pending, uint64(number))
+	}
+	return n, true
 }
 
 // row writes what of a row is fresh.
@@ -219,10 +267,13 @@ func (w *writer) row(ctx context.Context, e *cache.Exported) error {
 			}
 		}
 	}
-	if size == 0 || size > maxBlock/2 || len(e.Entity) > maxEntity || len(w.numbers) > maxKnown/2 {
+	if size == 0 || size > maxBlock/2 || len(e.Entity) > maxEntity {
 		return nil
 	}
-	roster := w.roster(e)
+	roster, ok := w.roster(e)
+	if !ok {
+		return nil
+	}
 	w.pending = appendBytes(append(w.pending, recordRow), e.Entity)
 	w.pending = binary.AppendUvarint(w.pending, uint64(roster))
 	w.pending = binary.AppendUvarint(w.pending, uint64(base))
@@ -232,12 +283,7 @@ func (w *writer) row(ctx context.Context, e *cache.Exported) error {
 			w.pending = append(w.pending, valueAbsent)
 			continue
 		}
-		if text, ok := resp.Text(wire); ok {
-			w.pending = binary.AppendUvarint(w.pending, valueBytes+uint64(len(text)))
-			w.pending = append(w.pending, text...)
-		} else {
-			w.pending = append(w.pending, valueNil)
-		}
+		w.pending = appendValue(w.pending, wire)
 		w.pending = binary.AppendUvarint(w.pending, uint64(tick-base))
 	}
 	w.rows++

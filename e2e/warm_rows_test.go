@@ -1,0 +1,480 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// What the log says of a peer's rows.
+const (
+	tookPeers = "took over the rows of a peer"
+	noPeers   = "no peer gives its rows"
+	fetched   = "fetched what a peer's clients ask for"
+)
+
+// rowsToken is the token of all processes that give rows here.
+const rowsToken = "a token of all these processes"
+
+// startRows starts a proxy that gives its rows and takes those of peers, by their
+// admin addresses; options are further ones of warm, each with a comma before it.
+func (s *warmStore) startRows(t *testing.T, options string, peers ...string) *proxy {
+	t.Helper()
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte(rowsToken), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return configuredProxy(t, fmt.Sprintf(`upstream: {addresses: [%q], discovery: standalone, fetch_timeout: 2s}
+warm: {rows: true, peers: [%s]%s}
+invalidation:
+  markers: [{key: "fs:markers", interval: 100ms, settle: %s, max_silence: 2s}]
+%s%s`, s.addr, strings.Join(peers, ","), options, shortSettle, s.extra, s.more), "FSPROXY_ADMIN_TOKEN_FILE="+token)
+}
+
+// startGiving starts a proxy that gives its rows, and fills it.
+func (s *warmStore) startGiving(t *testing.T, value string) *proxy {
+	t.Helper()
+	p := s.startRows(t, "")
+	p.waitReady(t)
+	s.fill(t, p, value)
+	return p
+}
+
+// outcome is what became of asking for rows, and how many came.
+func (p *proxy) outcome(t *testing.T) (outcome string, rows float64) {
+	t.Helper()
+	for _, m := range p.samples(t) {
+		switch {
+		case m.name == "fsproxy_warm_peer_outcome" && m.value == 1:
+			outcome = m.labels["outcome"]
+		case m.name == "fsproxy_warm_peer_rows":
+			rows = m.value
+		}
+	}
+	return outcome, rows
+}
+
+// Rows are taken from a peer, with what markers and a topic prove, and are served
+// without a fetch.
+func TestRowsAreTakenFromAPeer(t *testing.T) {
+	s := startWarmStore(t)
+	b := startKafka(t)
+	b.createTopic(t, updateTopic, 1)
+	s.extra = kafkaOptions(b, "evict")
+	first := s.startGiving(t, "old")
+	s.set(t, "new") // nobody is told: only rows of the peer can show the old values
+	p := s.startRows(t, "", first.admin)
+	p.waitReady(t)
+	p.awaitLog(t, tookPeers)
+	source{p, "fs:markers"}.await(t, "trusted")
+	source{p, updateTopic}.await(t, "trusted")
+	if n := s.readAll(t, p, "old"); n != 2*warmEntities {
+		t.Errorf("%d of %d fields came from memory", n, 2*warmEntities)
+	}
+	if outcome, rows := p.outcome(t); outcome != "whole" || rows != warmEntities {
+		t.Errorf("outcome %s, %v rows", outcome, rows)
+	}
+	// An upload is heard of there as here.
+	s.load(t, map[string]hash{"fs:markers": {"a": "2"}})
+	eventually(t, "the new values", func() error {
+		if got := dialWire(t, p.addr).do(t, "HMGET", "st_1", "a"); got != bulks("new1") {
+			return fmt.Errorf("answered %q", got)
+		}
+		return nil
+	})
+}
+
+// Rows prove nothing to a process of other settings, of another store's markers,
+// or without the token: it fetches, and serves nothing of them.
+func TestRowsThatProveNothingAreNotTaken(t *testing.T) {
+	s := startWarmStore(t)
+	first := s.startGiving(t, "old")
+	s.set(t, "new")
+	s.more = "cache: {write_settle: 1500ms}\n"
+	p := s.startRows(t, "", first.admin)
+	p.waitReady(t)
+	p.awaitLog(t, noPeers)
+	p.awaitLog(t, fetched)
+	s.readAll(t, p, "new")
+	if outcome, rows := p.outcome(t); outcome != "no" || rows != 0 {
+		t.Errorf("outcome %s, %v rows", outcome, rows)
+	}
+	for _, token := range []string{"", "Bearer something else", "Bearer " + rowsToken} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+first.admin+"/api/v1/rows?identity=other", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Authorization", token)
+		response, err := adminClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if want := map[bool]int{false: http.StatusUnauthorized, true: http.StatusConflict}[strings.HasSuffix(token, rowsToken)]; response.StatusCode != want {
+			t.Errorf("with %q: %s", token, response.Status)
+		}
+	}
+}
+
+// relay is a peer that has its rows from elsewhere, and sends them when it is told.
+type relay struct {
+	address string
+	asked   chan string   // requests for rows, while there are none
+	rows    atomic.Value  // []byte
+	half    chan struct{} // closed when the second half may be sent
+}
+
+// startRelay starts a relay that has the rows of first, as s's proxies have them.
+func (s *warmStore) startRelay(t *testing.T, first *proxy) *relay {
+	t.Helper()
+	r := &relay{asked: make(chan string, 1), half: make(chan struct{})}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		rows, _ := r.rows.Load().([]byte)
+		if rows == nil || !strings.HasSuffix(request.URL.Path, "/rows") {
+			select {
+			case r.asked <- request.URL.RequestURI():
+			default:
+			}
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = w.Write(rows[:len(rows)*2/3]) // most of them are one block
+		_ = http.NewResponseController(w).Flush()
+		select {
+		case <-r.half:
+			_, _ = w.Write(rows[len(rows)*2/3:])
+		case <-request.Context().Done():
+		}
+	}))
+	t.Cleanup(server.Close)
+	r.address = strings.TrimPrefix(server.URL, "http://")
+	// What to ask for, only a proxy knows.
+	p := s.startRows(t, "", r.address)
+	asked := <-r.asked
+	p.waitReady(t)
+	p.end(t)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+first.admin+asked, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+rowsToken)
+	response, err := adminClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %v, %.200s", response.Status, err, text)
+	}
+	r.rows.Store(text)
+	return r
+}
+
+// What changes after a peer's rows were read is never served as it was: neither what
+// changed before the process that takes them hears of changes itself, as its sources
+// go on from where the peer's stood, nor what it heard of before the rows came.
+func TestChangesWhileRowsAreHeldUpAreSeen(t *testing.T) {
+	s := startWarmStore(t)
+	b := startKafka(t)
+	b.createTopic(t, updateTopic, 1)
+	s.extra = kafkaOptions(b, "evict")
+	s.load(t, map[string]hash{"fs:markers": {"a": "1", "b": "1", "c": "1"}})
+	all := map[string]hash{}
+	for i := range warmEntities {
+		all[fmt.Sprint("st_", i)] = hash{"c": "c", "d": "d"}
+	}
+	s.load(t, all)
+	first := s.startGiving(t, "old")
+	source{first, updateTopic}.await(t, "trusted")
+	readCD := func(p *proxy) {
+		w := dialWire(t, p.addr)
+		for i := range warmEntities {
+			w.do(t, "HMGET", fmt.Sprint("st_", i), "c", "d")
+		}
+	}
+	readCD(first)
+	r := s.startRelay(t, first)
+
+	// Before: a by an update, b by an upload.
+	s.load(t, map[string]hash{"fs:markers": {"b": "2"}, "st_7": {"a": "updated", "b": "uploaded"}})
+	b.produce(t, updateTopic, jsonUpdate("st_7", "a", "updated", 2))
+	s.load(t, map[string]hash{"st_9": {"a": "nobody is told"}})
+	p := s.startRows(t, "", r.address)
+	p.waitReady(t)
+	markers, topic := source{p, "fs:markers"}, source{p, updateTopic}
+	markers.await(t, "trusted")
+	topic.await(t, "trusted")
+
+	// While: c by an upload, d by an update. It is acted on before the rows are there.
+	heard := markers.acted(t) + topic.acted(t)
+	s.load(t, map[string]hash{"fs:markers": {"c": "2"}, "st_7": {"c": "uploaded", "d": "updated"}})
+	b.produce(t, updateTopic, jsonUpdate("st_7", "d", "updated", 3))
+	eventually(t, "both being acted on", func() error {
+		if n := markers.acted(t) + topic.acted(t); n < heard+2 {
+			return fmt.Errorf("%v of %v", n, heard+2)
+		}
+		return nil
+	})
+	close(r.half)
+	p.awaitLog(t, tookPeers)
+	w := dialWire(t, p.addr)
+	if got := w.do(t, "HMGET", "st_7", "a", "b", "c", "d"); got != bulks("updated", "uploaded", "uploaded", "updated") {
+		t.Errorf("answered %q", got)
+	}
+	if got := w.do(t, "HMGET", "st_9", "a"); got != bulks("old9") {
+		t.Errorf("the test tests nothing: answered %q", got)
+	}
+}
+
+// acted is how many markers and updates of a source were acted on.
+func (s source) acted(t *testing.T) (n float64) {
+	t.Helper()
+	for _, m := range s.p.samples(t) {
+		if what := m.labels["what"]; m.name == "fsproxy_invalidations_total" && m.labels["source"] == s.name && (what == "marker" || what == "update") {
+			n += m.value
+		}
+	}
+	return n
+}
+
+// hanging is an address that takes connections and answers nothing.
+func hanging(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", loopback(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l.Addr().String()
+}
+
+// Processes that all start at once, each a peer of all others, beside some that
+// hang or are away, become ready and serve: nobody waits for anybody.
+func TestAllMayStartAtOnce(t *testing.T) {
+	s := startWarmStore(t)
+	peers := []string{hanging(t), hanging(t), loopback(freePort(t))}
+	var all []*proxy
+	for range 3 {
+		p := s.startRows(t, ", readiness: 3s, load_timeout: 2s", peers...)
+		all = append(all, p)
+		peers = append(peers, p.admin)
+	}
+	for _, p := range all {
+		p.waitReady(t)
+		s.readAll(t, p, "old")
+	}
+}
+
+// transferEntities and padBytes make a transfer that takes a while.
+const (
+	transferEntities = 8000
+	padBytes         = 1000
+)
+
+// While a peer sends its rows, uploads finish, and updates are told of. Nothing is
+// served that was changed before the process started, and in the end all is as the
+// store has it.
+func TestChangesWhileRowsAreOnTheirWayAreSeen(t *testing.T) {
+	s := startWarmStore(t)
+	b := startKafka(t)
+	b.createTopic(t, updateTopic, 2)
+	s.extra = kafkaOptions(b, "evict")
+	changes := newChanging(t, s, b)
+	first := s.startRows(t, "")
+	first.waitReady(t)
+	source{first, "fs:markers"}.await(t, "trusted")
+	source{first, updateTopic}.await(t, "trusted")
+	time.Sleep(afterStart)
+	changes.readAll(t, first) // into memory
+	stop := changes.run(t)
+	eventually(t, "the peer giving its rows", func() error {
+		if changes.told.Load() < 50 {
+			return fmt.Errorf("%d changes", changes.told.Load())
+		}
+		return nil
+	})
+	floor := changes.versions()
+	before := changes.told.Load()
+	p := s.startRows(t, "", first.admin)
+	p.waitReady(t)
+	w := dialWire(t, p.addr)
+	random := rand.New(rand.NewPCG(1, 2))
+	reads := 0
+	for took := false; !took; {
+		for range 100 {
+			i := random.IntN(transferEntities)
+			changes.wantAtLeast(t, w, i, floor)
+			reads++
+		}
+		outcome, _ := p.outcome(t)
+		took = outcome != "none"
+	}
+	source{p, "fs:markers"}.await(t, "trusted")
+	source{p, updateTopic}.await(t, "trusted")
+	for i := range transferEntities {
+		changes.wantAtLeast(t, w, i, floor)
+	}
+	during := changes.told.Load() - before
+	stop()
+	outcome, rows := p.outcome(t)
+	t.Logf("%d reads and %d changes while %v rows were on their way: %s", reads, during, rows, outcome)
+	if outcome != "whole" || rows == 0 || during == 0 {
+		t.Fatal("the test tests nothing")
+	}
+	// One more change of all kinds: what is told before it was acted on before it.
+	changes.settle(t, p)
+	before2 := p.fields(t)
+	changes.readAll(t, p)
+	n := p.fields(t).since(before2)
+	t.Logf("in the end %d of %d fields came from memory", n.fromMemory(), n.total())
+}
+
+// changing changes values of a store, and tells of it: a by updates of a topic, b by
+// uploads with a marker. Values are versions; pad makes rows large.
+type changing struct {
+	store  *warmStore
+	broker *broker
+	a      [transferEntities]atomic.Int64 // what was told of
+	b      atomic.Int64
+	told   atomic.Int64
+}
+
+func newChanging(t *testing.T, s *warmStore, b *broker) *changing {
+	t.Helper()
+	c := &changing{store: s, broker: b}
+	all := map[string]hash{"fs:markers": {"b": "0"}}
+	random := rand.NewChaCha8([32]byte{})
+	pad := make([]byte, padBytes)
+	for i := range transferEntities {
+		_, _ = random.Read(pad)
+		all[c.entity(i)] = hash{"a": "0", "b": "0", "pad": string(pad)}
+	}
+	s.load(t, all)
+	return c
+}
+
+func (*changing) entity(i int) string { return fmt.Sprint("ch_", i) }
+
+// run changes things until stop is called, which waits.
+func (c *changing) run(t *testing.T) (stop func()) {
+	t.Helper()
+	over := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		random := rand.New(rand.NewPCG(3, 4))
+		for {
+			select {
+			case <-over:
+				return
+			default:
+				c.update(t, random.IntN(transferEntities))
+			}
+		}
+	})
+	wg.Go(func() {
+		for {
+			select {
+			case <-over:
+				return
+			default:
+				c.upload(t)
+			}
+		}
+	})
+	return func() {
+		close(over)
+		wg.Wait()
+	}
+}
+
+// update changes a of an entity.
+func (c *changing) update(t *testing.T, i int) {
+	version := int(c.a[i].Load()) + 1
+	c.store.load(t, map[string]hash{c.entity(i): {"a": strconv.Itoa(version)}})
+	c.broker.produce(t, updateTopic, jsonUpdate(c.entity(i), "a", strconv.Itoa(version), version))
+	c.a[i].Store(int64(version))
+	c.told.Add(1)
+}
+
+// upload changes b of all.
+func (c *changing) upload(t *testing.T) {
+	version := strconv.FormatInt(c.b.Load()+1, 10)
+	all := map[string]hash{}
+	for i := range transferEntities {
+		all[c.entity(i)] = hash{"b": version}
+	}
+	c.store.load(t, all)
+	c.store.load(t, map[string]hash{"fs:markers": {"b": version}})
+	c.b.Add(1)
+	c.told.Add(1)
+}
+
+// floor is what was told of by a time.
+type floor struct {
+	a [transferEntities]int64
+	b int64
+}
+
+func (c *changing) versions() *floor {
+	f := &floor{b: c.b.Load()}
+	for i := range f.a {
+		f.a[i] = c.a[i].Load()
+	}
+	return f
+}
+
+// wantAtLeast reads an entity, and wants nothing of before that time.
+func (c *changing) wantAtLeast(t *testing.T, w *wire, i int, least *floor) {
+	t.Helper()
+	answer := strings.Split(w.do(t, "HMGET", c.entity(i), "a", "b"), "\r\n")
+	a, errA := strconv.ParseInt(answer[2], 10, 64)
+	b, errB := strconv.ParseInt(answer[4], 10, 64)
+	if errA != nil || errB != nil || a < least.a[i] || b < least.b {
+		t.Fatalf("entity %d: answered %q, and a=%d and b=%d were told of before the process started", i, answer, least.a[i], least.b)
+	}
+}
+
+// readAll reads all entities and wants them as the store has them.
+func (c *changing) readAll(t *testing.T, p *proxy) {
+	t.Helper()
+	w := dialWire(t, p.addr)
+	now := c.versions()
+	for i := range transferEntities {
+		answer := strings.SplitN(w.do(t, "HMGET", c.entity(i), "a", "b", "pad"), "\r\n", 6)
+		if answer[2] != fmt.Sprint(now.a[i]) || answer[4] != fmt.Sprint(now.b) {
+			t.Fatalf("entity %d: answered a=%s b=%s, want a=%d b=%d", i, answer[2], answer[4], now.a[i], now.b)
+		}
+	}
+}
+
+// settle changes one thing of each kind, and waits until it is seen.
+func (c *changing) settle(t *testing.T, p *proxy) {
+	t.Helper()
+	for i := range 20 { // in each partition
+		c.update(t, i)
+	}
+	c.upload(t)
+	w := dialWire(t, p.addr)
+	eventually(t, "the last changes", func() error {
+		for i := range 20 {
+			if got, want := w.do(t, "HMGET", c.entity(i), "a", "b"), bulks(fmt.Sprint(c.a[i].Load()), fmt.Sprint(c.b.Load())); got != want {
+				return fmt.Errorf("answered %q, want %q", got, want)
+			}
+		}
+		return nil
+	})
+}

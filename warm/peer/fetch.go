@@ -1,0 +1,74 @@
+package peer
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+const (
+	// mostInFlight bounds the fetches that are not answered yet: enough to keep
+	// any rate, and little for a store that is slow.
+	mostInFlight = 64
+	// pace is how often the rate is looked at.
+	pace = 5 * time.Millisecond
+)
+
+// Fetch has everything fetched that wanted gives out, at the rate, until ctx ends,
+// and waits for the last.
+func (w *Warmer) Fetch(ctx context.Context, wanted func(yield func(Wanted) bool)) {
+	w.fetchAll(ctx, sourceFile, wanted)
+	w.counts.endFetching()
+}
+
+func (w *Warmer) fetchAll(ctx context.Context, source string, wanted func(yield func(Wanted) bool)) {
+	began := time.Now()
+	w.counts.beginFetching(began, source)
+	sent := 0.0
+	free := make(chan struct{}, mostInFlight)
+	var flying sync.WaitGroup
+	defer flying.Wait()
+	wanted(func(of Wanted) bool {
+		w.counts.entities.Add(1)
+		for _, fields := range of.Lists {
+			// A pause is not made up for later.
+			allowed := time.Since(began).Seconds() * float64(w.cfg.Rate)
+			sent = max(sent, allowed-float64(w.cfg.Rate)*10*pace.Seconds())
+			for sent >= allowed {
+				if !sleep(ctx, pace) {
+					return false
+				}
+				allowed = time.Since(began).Seconds() * float64(w.cfg.Rate)
+			}
+			select {
+			case <-ctx.Done():
+				return false
+			case free <- struct{}{}:
+			}
+			flying.Add(1)
+			asked := w.cfg.Fetch(of.Entity, fields, func(failed bool) {
+				if failed {
+					w.counts.failed.Add(1)
+				}
+				<-free
+				flying.Done()
+			})
+			if asked { // what is in memory costs the store nothing
+				sent++
+				w.counts.fetches.Add(1)
+			}
+		}
+		return true
+	})
+}
+
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
