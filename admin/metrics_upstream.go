@@ -16,7 +16,7 @@ var upstreamMetrics = []metric{
 		s.upstream.FetcherStatuses(func(f cluster.FetcherStatus) { emit(1, f.Addr, string(f.State)) })
 	}},
 	{"fsproxy_fetcher_ejections_total", counter, []string{"fetcher"}, "Times that a fetcher was set aside for errors, time-outs, latency, or because it said that it cannot answer now.", perFetcher(func(f cluster.FetcherStatus) float64 { return float64(f.Stats.Ejections.Load()) })},
-	{"fsproxy_fetches_joined_total", counter, nil, "Fetches that were answered by another one in flight for the same.", plain(func(s *scrape) uint64 { return s.upstream.Joined.Load() })},
+	{"fsproxy_fetches_joined_total", counter, nil, "Fetches that others in flight for the same fields answered, in whole or in part.", plain(func(s *scrape) uint64 { return s.upstream.Joined.Load() })},
 	{"fsproxy_fetch_retries_total", counter, nil, "Fetches sent once more, to another fetcher.", plain(func(s *scrape) uint64 { return s.upstream.Retries.Load() })},
 	{"fsproxy_fetch_hedges_total", counter, []string{"result"}, "Fetches sent to a second fetcher because they took long: won (the second answered first), lost.", func(s *scrape, emit emit) {
 		won := s.upstream.HedgesWon.Load()

@@ -162,7 +162,7 @@ func (b *builder) offerOthers(l *layout, f *Feature, twins []*Feature, fetched *
 		case twin == f || at < 0:
 		case fetched.forms.made(twin):
 			b.offer(at, twin, fetched, j)
-		case b.values[at] != nil && b.ticks[at] < fetched.Began:
+		case twin.wanted.Load() == 0 && b.values[at] != nil && b.ticks[at] < fetched.Began:
 			b.values[at] = nil
 		}
 	}

@@ -226,7 +226,7 @@ func (s *stage) lifted(c *feature.Cover, until Tick) {
 			continue
 		} else if !asked {
 			s.end(f, ended{until, false})
-		} else if until > s.now {
+		} else {
 			s.unkept[f] = max(s.unkept[f], until)
 		}
 	}
@@ -322,7 +322,7 @@ func (s *stage) stepApply(settle time.Duration, until Tick) {
 		s.model.updated[pair{entity, f}] = max(s.model.updated[pair{entity, f}], until)
 		k := known{text, began}
 		dead := slices.ContainsFunc(s.feature[f], func(e ended) bool { return began <= e.until })
-		admitted := newest[f] && !dead && began > s.entity[entity] && began > s.slots[s.slotOf(entity)(f)].unversioned
+		admitted := newest[f] && !dead && began > s.unkept[f] && began > s.entity[entity] && began > s.slots[s.slotOf(entity)(f)].unversioned
 		if admitted {
 			s.filled[offer{entity, f, k}] = true
 			s.applied[pair{entity, f}] = k

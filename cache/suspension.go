@@ -59,8 +59,10 @@ func (s *Suspension) Resume(settle time.Duration) {
 
 // Lift ends the suspension and keeps what is held, because whoever suspended
 // knows that nothing was missed since those values were fetched. No fetch of what
-// is covered that begins until hold from now is kept: it may be of before a
-// change that was acted on elsewhere. Only the first end of a suspension counts.
+// is covered that began by now, or begins until hold from now, is kept: it may be of
+// before a change that was acted on elsewhere. Nor is a value put in place that a
+// record brings from before that: which versions were seen elsewhere is not known.
+// Only the first end of a suspension counts.
 func (s *Suspension) Lift(hold time.Duration) {
 	s.end(hold, func(f *Feature, until, _ Tick) {
 		raise(&f.unkept, int64(until))

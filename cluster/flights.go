@@ -162,6 +162,10 @@ func (f *Fetch) overlapOf(lead *Fetch, fs *fields) (found overlap) {
 			left = append(left, i)
 			continue
 		}
+		if found.numbers == nil {
+			both := make([]int32, 2*len(fs.left)) // as many at most
+			found.numbers, found.picks = both[:0:len(fs.left)], both[len(fs.left):len(fs.left)]
+		}
 		found.numbers, found.picks = append(found.numbers, i), append(found.picks, at)
 	}
 	fs.left = left

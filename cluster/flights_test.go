@@ -173,6 +173,43 @@ func TestFlightsForgetWhatLanded(t *testing.T) {
 	}
 }
 
+// BenchmarkBoard is what it costs to look for what is in flight, and to land, for
+// 50 fields of an entity of which a fetch of 50 fields is in flight or none is.
+func BenchmarkBoard(b *testing.B) {
+	names := func(from, to int) (all []string) {
+		for i := from; i < to; i++ {
+			all = append(all, fmt.Sprint(2_496_559_700+i))
+		}
+		return all
+	}
+	reversed := names(0, 50)
+	slices.Reverse(reversed)
+	for _, c := range []struct {
+		name   string
+		fields []string
+	}{
+		{"none", nil}, {"same", names(0, 50)}, {"reversed", reversed}, {"half", names(25, 75)}, {"others", names(50, 100)},
+	} {
+		b.Run("in-flight="+c.name, func(b *testing.B) {
+			var fl flights
+			f, lead := hmget("k", 2, make([]int64, 50), names(0, 50)...), (*Fetch)(nil)
+			if c.fields != nil {
+				lead = hmget("k", 1, nil, c.fields...)
+				fl.board(lead, 0)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if leaves, _ := fl.board(f, 0); leaves != nil {
+					fl.land(leaves)
+				}
+				if lead != nil {
+					lead.joiners = lead.joiners[:0]
+				}
+			}
+		})
+	}
+}
+
 func listed(fl *flights) (n int) {
 	for i := range fl {
 		fl[i].mu.Lock()

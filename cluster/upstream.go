@@ -142,7 +142,7 @@ func (u *Upstream) Send(batch []*Fetch) {
 // depart sends what no fetch in flight brings of what batch asks for, not to avoid
 // where there is another. It changes batch.
 func (u *Upstream) depart(batch []*Fetch, avoid *fetcher, now time.Time, done *flushers) {
-	leaving, slack := batch[:0], u.cfg().FetchTimeout/expiries
+	leaving, slack := batch[:0], u.cfg().FetchTimeout/expiries // as late as anybody may be told
 	for _, f := range batch {
 		leaves, joined := u.flights.board(f, slack)
 		if joined {

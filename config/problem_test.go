@@ -63,6 +63,7 @@ func TestEachProblemNamesOptionValueWhatIsAcceptedAndOrigin(t *testing.T) {
 		"listener twice":       {args: []string{"--listen=127.0.0.1:1,localhost:01"}, want: []string{`listeners[1].address = "localhost:01": the same address as listeners[0]`}},
 		"socket twice":         {args: []string{"--listen=unix:///a,unix:///a"}, want: []string{"the same address as listeners[0]"}},
 		"admin at a listener":  {args: []string{"--admin=localhost:6379"}, want: []string{"admin.address", "the same address as listeners[0]"}},
+		"rows without token":   {environ: "FSPROXY_WARM_ROWS=true", want: []string{"warm.rows", "admin.token_file beside it"}},
 		"admin, no port":       {args: []string{"--admin=localhost"}, want: []string{"admin.address", ":port for all interfaces, or empty"}},
 
 		"no upstream":        {environ: "FSPROXY_UPSTREAM_ADDRESSES=", want: []string{"upstream.addresses", "an empty list"}},

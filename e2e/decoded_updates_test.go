@@ -72,7 +72,7 @@ var typedFeatures = func() map[string][2]typedValue {
 		"bytes, encoding: feast":           {{`"AP8="`, "\x0a\x02\x00\xff", "\x00\xff"}, {`"YQ=="`, "\x0a\x01a", "a"}},
 
 		"embedding, dimension: 2, encoding: protobuf":        {{"[1, -2]", "\x0a\x08" + one, one}, {"[0.5, 3]", "\x0a\x08" + two, two}},
-		"embedding, dimension: 2, encoding: text":            {{"[1,-2]", "[1,-2]", one}, {"[0.5,3]", "[0.5,3]", two}},
+		"embedding, dimension: 2, encoding: text":            {{"[1, -2]", "[1, -2]", one}, {"[0.5,3]", "[0.5,3]", two}},
 		"embedding, dimension: 2, encoding: raw":             {{"[1, -2]", one, one}, {"[0.5, 3]", two, two}},
 		"embedding, dimension: 2, encoding: snappy":          {{"[1, -2]", block(one), one}, {"[0.5, 3]", block(two), two}},
 		"embedding, dimension: 2, encoding: snappy+protobuf": {{"[1, -2]", block("\x0a\x08" + one), one}, {"[0.5, 3]", block("\x0a\x08" + two), two}},

@@ -261,6 +261,45 @@ func TestPageChangesRulesAndShowsWhatDiffers(t *testing.T) {
 	wantNoComplaints(t, p)
 }
 
+// What an edit does to the share of reads that memory may answer is told before it
+// is made.
+func TestPageTellsWhetherMoreReadsMayBeAnsweredFromMemory(t *testing.T) {
+	admin := loopback(freePort(t))
+	startDemo(t, admin)
+	p := openPage(t, startBrowser(t), admin, 1280, 900)
+	const canary, never = `r("canary", "live", 1)`, `r("never", "off", 100, ["x"])`
+	for _, c := range []struct{ name, before, after, want string }{
+		{"nothing", canary, canary, "same"},
+		{"a greater share live", canary, `r("canary", "live", 2)`, "more"},
+		{"a smaller share live", canary, `r("canary", "live", 0.5)`, "fewer"},
+		{"a live rule more", never, never + "," + canary, "more"},
+		{"a live rule less", never + "," + canary, never, "fewer"},
+		{"a rule in mode off more", canary, never + "," + canary, "fewer"},
+		{"a rule in mode off less", never + "," + canary, canary, "more"},
+		{"a smaller share off", never, `r("never", "off", 50, ["x"])`, "more"},
+		{"off to dry-run", never, `r("never", "dry-run", 100, ["x"])`, "same"},
+		{"live to dry-run", canary, `r("canary", "dry-run", 1)`, "fewer"},
+		{"other features", canary, `r("canary", "live", 1, ["y"])`, "more, fewer"},
+		{"another order", never + "," + canary, canary + "," + never, "more, fewer"},
+		{"the rest live", `r("default", "dry-run", 100)`, `r("default", "live", 100)`, "more"},
+		{"everything off", canary + `, r("default", "dry-run", 100)`, canary + `, r("default", "off", 100)`, "fewer"},
+		{"rules that count again", canary + `, r("default", "off", 100)`, canary + `, r("default", "dry-run", 100)`, "more"},
+		{"more that is live in mode off", canary + `, r("default", "off", 100)`, `r("canary", "live", 50), r("default", "off", 100)`, "same"},
+	} {
+		var got string
+		script := fmt.Sprintf(`(async () => {
+  const { effect } = await import("/rulewords.js");
+  const r = (name, mode, percent, features = []) => ({ name, mode, percent, features, entities: [], verify_percent: 0 });
+  const list = (...rules) => rules.at(-1).name === "default" ? rules : [...rules, r("default", "dry-run", 100)];
+  const { more, fewer } = effect(list(%s), list(%s));
+  return [more && "more", fewer && "fewer"].filter(Boolean).join(", ") || "same";
+})()`, c.before, c.after)
+		if err := p.evaluate(script, &got); err != nil || got != c.want {
+			t.Errorf("%s: %s (%v), want %s", c.name, got, err, c.want)
+		}
+	}
+}
+
 // Whatever cannot be is said at its field, by the page or by the process.
 func TestPageSaysWhatIsWrongWithARuleAtItsField(t *testing.T) {
 	proxy := startDifferingProxy(t)

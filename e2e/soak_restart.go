@@ -22,7 +22,8 @@ type lives struct {
 	// write is held while a write is on its way through the proxy, and while the
 	// proxy is started again: what one life passed on just before its end, the next
 	// does not know of.
-	write sync.Mutex
+	write   sync.Mutex
+	refused atomic.Int64 // writes that were answered with an error, or not at all
 
 	// The disturber's alone.
 	counted  fieldCounts

@@ -34,7 +34,8 @@ func TestSoakServesNothingOlderThanPromised(t *testing.T) {
 	t.Logf("soak: %v", &s.tally)
 
 	counted, lives := s.lives.counted, s.lives.now.Load()+1
-	t.Logf("soak: %d lives of fsproxy, of which %d took over rows; fields by result: %v", lives, s.lives.tookOver, counted)
+	t.Logf("soak: %d lives of fsproxy, of which %d took over rows; %d writes were tried again; fields by result: %v",
+		lives, s.lives.tookOver, s.lives.refused.Load(), counted)
 	if lives > 1 && s.lives.tookOver == 0 {
 		t.Error("no life of fsproxy took over rows from the one before: the soak has not seen a warm restart")
 	}
@@ -96,7 +97,7 @@ func (s *soak) run(t *testing.T, length time.Duration, disturb bool) {
 	writers.Go(func() { s.update(writing) })
 	writers.Go(func() { s.upload(writing) })
 	addr := s.proxy.addr
-	writers.Go(func() { s.writeThrough(writing, addr) })
+	writers.Go(func() { s.writeThrough(writing, t, addr) })
 	for i := range observers {
 		o := s.newObserver()
 		watchers.Go(func() {

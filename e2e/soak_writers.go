@@ -4,8 +4,11 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"strconv"
+	"strings"
+	"testing"
 	"time"
 )
 
@@ -100,9 +103,10 @@ const (
 )
 
 // writeThrough has values change by writes that pass through the proxy, until ctx
-// ends: to one fetcher by the proxy, to all as a store would do it. What was
-// answered is told.
-func (s *soak) writeThrough(ctx context.Context, addr string) {
+// ends: to one fetcher by the proxy, to all as a store would do it. A write is told
+// when it was answered without an error; while the fetcher is down that it goes to,
+// it is tried again.
+func (s *soak) writeThrough(ctx context.Context, t testing.TB, addr string) {
 	rnd := rand.New(rand.NewPCG(s.seed, 4))
 	for n := 0; ctx.Err() == nil; n++ {
 		if n%burst == 0 {
@@ -114,13 +118,36 @@ func (s *soak) writeThrough(ctx context.Context, addr string) {
 		s.lives.write.Lock() // no restart in the middle of it
 		var numbers map[string]int
 		s.change(entity, hash{field: value}, func(issued map[string]int) { numbers = issued })
-		// Not until ctx ends: what has changed is told.
-		if w, _ := s.lives.dial(context.WithoutCancel(ctx), addr); w != nil {
-			if _, err := w.pipeline([]string{"HSET", entity, field, value}); err == nil { // be the answer an error
-				s.told(cellsOf(entity, numbers))
-			}
-			_ = w.Close()
+		if err := s.pass(addr, "HSET", entity, field, value); err != nil {
+			t.Errorf("a write through the proxy: %v", err)
+		} else {
+			s.told(cellsOf(entity, numbers))
 		}
 		s.lives.write.Unlock()
 	}
+}
+
+// pass sends a command through the proxy until it is answered without an error,
+// which is soon after its fetcher is back.
+func (s *soak) pass(addr string, command ...string) (err error) {
+	const retry = 20 * time.Millisecond
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for ; ctx.Err() == nil; sleep(ctx, retry) {
+		w, _ := s.lives.dial(ctx, addr)
+		if w == nil {
+			continue
+		}
+		var replies []string
+		replies, err = w.pipeline(command)
+		_ = w.Close()
+		if err == nil && !strings.HasPrefix(replies[0], "-") {
+			return nil
+		}
+		if err == nil {
+			err = errors.New(replies[0])
+		}
+		s.lives.refused.Add(1)
+	}
+	return err
 }

@@ -130,11 +130,22 @@ features:
 	}
 	// Text stays as the record spells it, if it is of the type.
 	for _, c := range []struct{ name, literal, want string }{
-		{"eta", `"1.50"`, "1.50"}, {"eta", `"much"`, ""}, {"eta", "null", ""}, {"eta", "true", ""},
-		{"open", "true", "1"}, {"open", `"True"`, "True"}, {"open", `"yes"`, ""},
-		{"shown", "[7, -1]", "[7, -1]"}, {"shown", `"[7,-1]"`, "[7,-1]"}, {"shown", "[7.5]", ""}, {"shown", "7", ""},
-		{"words", `["Z\u00fcrich", "a"]`, `["Z\u00fcrich", "a"]`}, {"words", "[null]", ""},
-		{"zone", `"Z\u00fcrich"`, "Zürich"}, {"zone", "\"\xff\"", ""}, {"zone", "7", ""},
+		{"eta", `"1.50"`, "1.50"},
+		{"eta", `"much"`, ""},
+		{"eta", "null", ""},
+		{"eta", "true", ""},
+		{"open", "true", "1"},
+		{"open", `"True"`, "True"},
+		{"open", `"yes"`, ""},
+		{"shown", "[7, -1]", "[7, -1]"},
+		{"shown", `"[7,-1]"`, "[7,-1]"},
+		{"shown", "[7.5]", ""},
+		{"shown", "7", ""},
+		{"words", `["Z\u00fcrich", "a"]`, `["Z\u00fcrich", "a"]`},
+		{"words", "[null]", ""},
+		{"zone", `"Z\u00fcrich"`, "Zürich"},
+		{"zone", "\"\xff\"", ""},
+		{"zone", "7", ""},
 	} {
 		stored, err := encode([]byte(c.name), []byte(c.literal))
 		if (err == nil) != (c.want != "") || err == nil && string(stored) != c.want {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/fsproxy/fsproxy/cache"
+	"github.com/fsproxy/fsproxy/config"
 )
 
 // identityOf is the identity of a configuration with a catalogue and more options.
@@ -52,10 +53,7 @@ func TestTheSchemeIsInTheIdentityOfACatalogueOfNothing(t *testing.T) {
 }
 
 func TestViewsAreThoseOfTheListeners(t *testing.T) {
-	cfg := loadText(t, `upstream: {addresses: ["store:6379"]}
-listeners: [{address: "127.0.0.1:0"}, {address: "127.0.0.1:0", values: decoded, doubles: true}]
-`)
-	all := views(cfg.Listeners)
+	all := views([]config.Listener{{}, {Values: config.ValuesDecoded, Doubles: true}})
 	for _, want := range []cache.View{{}, {Decoded: true}, {Decoded: true, Doubles: true}} {
 		if !slices.Contains(all, want) {
 			t.Errorf("%+v is not among %+v", want, all)

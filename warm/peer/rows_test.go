@@ -140,6 +140,10 @@ func TestRowsComeFromThePeerThatGivesThem(t *testing.T) {
 	if err != nil || stats.Outcome != OutcomeWhole || stats.Rows.Rows != entities || stats.Bytes == 0 || m.held() != entities {
 		t.Fatalf("%v, %+v, %d held", err, stats, m.held())
 	}
+	// The peer counts when it has sent all, which is when we have it or a little later.
+	for deadline := time.Now().Add(30 * time.Second); g.Stats().Results["whole"] == 0 && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
 	if given := g.Stats(); given.Results["whole"] != 1 || given.Rows != entities || given.Bytes != stats.Bytes {
 		t.Errorf("%+v", given)
 	}

@@ -8,5 +8,10 @@
 // rows. Whether what is taken over may be served is not decided here, but by the
 // sources of invalidations, whose checkpoints are in the file.
 //
+// Values are there in each form in which rows hold them. A decoded one is taken over
+// only from the same build and catalogue. What nobody tells of again is a write
+// through the process: it removes the file, and how long it holds fetches down is in
+// the next one (Header.Held). docs/CONSISTENCY.md has the whole argument.
+//
 // Neither writing nor reading holds more than a few blocks in memory.
 package snapshot

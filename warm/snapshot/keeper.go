@@ -34,7 +34,7 @@ type Config struct {
 	Room func() int64
 	// Views are those in which clients may ask; nil: as stored alone.
 	Views []cache.View
-	Log  *slog.Logger
+	Log   *slog.Logger
 
 	// writable tells whether the file could be removed, for tests; nil: writable.
 	writable func(path string) error

@@ -57,19 +57,11 @@ func kept(n int) int { return 64 + 8*n }
 // roster says where the values of a row belong.
 type roster struct {
 	places   []place
-	features []uint32 // of them, each once
+	features []uint32 // of them, each once, ascending
 }
 
 // place is a feature in one of its forms, by their numbers.
 type place struct{ feature, form uint32 }
-
-// add has the roster have one more place.
-func (ro *roster) add(p place) {
-	ro.places = append(ro.places, p)
-	if !slices.Contains(ro.features, p.feature) {
-		ro.features = append(ro.features, p.feature)
-	}
-}
 
 func appendBytes[T string | []byte](b []byte, text T) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(text))), text...)
@@ -138,9 +130,13 @@ func (d *decoder) roster(features, forms int) (ro roster) {
 		d.failed = true
 	}
 	for ; n > 0 && !d.failed; n-- {
-		feature := d.uvarint(uint64(features - 1))
-		ro.add(place{uint32(feature), uint32(d.uvarint(uint64(forms - 1)))})
+		p := place{feature: uint32(d.uvarint(uint64(features - 1)))}
+		p.form = uint32(d.uvarint(uint64(forms - 1)))
+		ro.places = append(ro.places, p)
+		ro.features = append(ro.features, p.feature)
 	}
+	slices.Sort(ro.features)
+	ro.features = slices.Compact(ro.features)
 	return ro
 }
 

@@ -475,10 +475,11 @@ func FuzzReader(f *testing.F) {
 	}
 	f.Add(whole, false)
 	f.Add(whole[:40], false)
-	f.Add([]byte{recordFeature, 1, 'a', recordRoster, 1, 0, recordRow, 1, 'e', 0, 5, 4, 'v', 'v', 0}, true)
-	f.Add([]byte{recordProjection, 9, 1, 0}, true)
+	f.Add([]byte{recordFeature, 1, 'a', recordRoster, 1, 0, 0, recordRow, 1, 'e', 0, 5, valueBulk + 2*2, 'v', 'v', 0}, true)
+	f.Add(append([]byte{recordFeature, 1, 'a', recordRoster, 1, 0, 2, recordRow, 1, 'e', 0, 5, valueWire + 2*8}, "*1\r\n:7\r\n\x00"...), true)
+	f.Add([]byte{recordProjection, 9, 1, 1, 0}, true)
 	f.Fuzz(func(t *testing.T, b []byte, records bool) {
-		s := &Snapshot{}
+		s := &Snapshot{Header: Header{Forms: cache.FormNames()}}
 		if records { // behind the checksums, which would keep everything out
 			var made [][]byte
 			_ = s.records(b, func(r *row) bool {
@@ -486,7 +487,7 @@ func FuzzReader(f *testing.F) {
 					t.Fatalf("%d values and %d ticks of %d features", len(r.values), len(r.ticks), len(s.rosters[r.roster].places))
 				}
 				for _, v := range r.values {
-					if v != nil && !resp.IsBulk(v) {
+					if n, err := resp.NewFramer(maxBlock).Next(v); v != nil && (err != nil || n != len(v)) {
 						t.Fatalf("not a value: %q", v)
 					}
 				}
