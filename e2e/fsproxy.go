@@ -99,6 +99,9 @@ func (p *proxy) ready() error {
 	return err
 }
 
+// tookOver is what a proxy logs that has loaded a snapshot.
+const tookOver = "took over the rows of an earlier process"
+
 // rcm is a running `fsproxy rcm`.
 type rcm struct {
 	*process

@@ -100,8 +100,6 @@ func (p *proxy) awaitLog(t *testing.T, text string) {
 	})
 }
 
-const tookOver = "took over the rows of an earlier process"
-
 // What was in memory is there after a restart, of one that was asked to stop as
 // of one that was killed, and is served without a fetch.
 func TestRowsOutliveTheProcess(t *testing.T) {

@@ -47,6 +47,8 @@ type Warmer struct {
 	cfg    Config
 	client *http.Client
 	counts counts
+	// openTimeout and openAll, but in tests.
+	openOne, openAll time.Duration
 }
 
 const (
@@ -62,7 +64,7 @@ func New(cfg Config) *Warmer {
 		ResponseHeaderTimeout: answerTimeout, DialContext: (&net.Dialer{Timeout: answerTimeout}).DialContext,
 		DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: maxHeader,
 	}
-	return &Warmer{cfg: cfg, client: &http.Client{
+	return &Warmer{cfg: cfg, openOne: openTimeout, openAll: openAll, client: &http.Client{
 		Transport: transport,
 		// The token is for whom it was meant.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

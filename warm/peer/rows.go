@@ -36,12 +36,12 @@ type Rows struct {
 // and end with ctx. identity is what a snapshot of this process has. An error: none
 // gives any, and why.
 func (w *Warmer) Open(ctx context.Context, identity string) (*Rows, error) {
-	within, cancel := context.WithTimeout(ctx, openAll)
+	within, cancel := context.WithTimeout(ctx, w.openAll)
 	defer cancel()
 	addresses, err := w.resolve(within)
 	failures := []error{err}
 	for _, address := range addresses {
-		rows, err := w.openOne(ctx, within, address, identity)
+		rows, err := w.begin(ctx, within, address, identity)
 		if err == nil {
 			return rows, nil
 		}
@@ -57,7 +57,7 @@ func (w *Warmer) Open(ctx context.Context, identity string) (*Rows, error) {
 	return nil, errors.Join(failures...)
 }
 
-func (w *Warmer) openOne(ctx, within context.Context, address, identity string) (*Rows, error) {
+func (w *Warmer) begin(ctx, within context.Context, address, identity string) (*Rows, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	opened := &atomic.Bool{}
 	end := func() {
@@ -65,7 +65,7 @@ func (w *Warmer) openOne(ctx, within context.Context, address, identity string) 
 			cancel()
 		}
 	}
-	late := time.AfterFunc(openTimeout, end)
+	late := time.AfterFunc(w.openOne, end)
 	defer late.Stop()
 	stop := context.AfterFunc(within, end)
 	defer stop()

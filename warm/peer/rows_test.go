@@ -121,6 +121,7 @@ func (m *memory) take(t *testing.T, w *Warmer) (Stats, error) {
 func rowsWarmer(addresses ...string) *Warmer {
 	w := warmer(&store{}, 1000, addresses...)
 	w.cfg.MaxBytes = 1 << 30
+	w.openOne, w.openAll = 30*time.Second, time.Minute // machines under test are slow
 	return w
 }
 
@@ -164,8 +165,9 @@ func TestPeersThatHangHoldNobodyUp(t *testing.T) {
 			<-r.Context().Done()
 		}))
 	}
-	began := time.Now()
-	if _, err := rowsWarmer(peers...).Open(t.Context(), "same"); err == nil {
+	began, w := time.Now(), rowsWarmer(peers...)
+	w.openOne, w.openAll = openTimeout, openAll
+	if _, err := w.Open(t.Context(), "same"); err == nil {
 		t.Fatal("it went well")
 	}
 	// Each alone would be a second: it is no measure of speed.
@@ -224,6 +226,7 @@ func TestRowsThatBecomeWrongOnTheirWayAreDropped(t *testing.T) {
 			full.InvalidateAll(0)
 			g.Void()
 		}}
+		_ = http.NewResponseController(w).Flush() // it takes a while
 		if err := gift.Send(r.Context(), out); !errors.Is(err, errVoid) {
 			t.Errorf("sent: %v", err)
 		}
@@ -284,17 +287,20 @@ func TestATransferKeepsToItsBounds(t *testing.T) {
 		"bytes": {time.Hour, 1 << 30, int64(sent.Len() / 2), OutcomeCut},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m, w := newMemory(t), rowsWarmer(hangs)
-			w.cfg.MaxBytes = c.bytes
-			rows, err := w.Open(t.Context(), "same")
-			if err != nil {
-				t.Fatal(err)
-			}
-			rows.Intern(m.Cache)
-			rows.Load(t.Context(), c.within, m.Cache, m.clock, c.room)
-			if stats := w.Stats(); stats.Outcome != c.outcome || (m.held() > 0) != (c.outcome == OutcomePart) {
-				t.Errorf("%+v, %d held", stats, m.held())
-			}
+			patiently(t, c.within, func(within time.Duration) error {
+				m, w := newMemory(t), rowsWarmer(hangs)
+				w.cfg.MaxBytes = c.bytes
+				rows, err := w.Open(t.Context(), "same")
+				if err != nil {
+					return err
+				}
+				rows.Intern(m.Cache)
+				rows.Load(t.Context(), within, m.Cache, m.clock, c.room)
+				if stats := w.Stats(); stats.Outcome != c.outcome || (m.held() > 0) != (c.outcome == OutcomePart) {
+					return fmt.Errorf("%+v, %d held", stats, m.held())
+				}
+				return nil
+			})
 		})
 	}
 }
