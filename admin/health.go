@@ -20,6 +20,8 @@ const (
 	// failingErrors is the share of reads that end in errors at which clients
 	// are failing rather than unlucky.
 	failingErrors = 0.01
+	// quietFor is after how many seconds without an error clients fail no longer.
+	quietFor = 10
 	// oldTopology is how many refreshes may be missed before the topology is old.
 	oldTopology = 3
 	// crowdedMemory is the share of the memory limit past which the process is
@@ -33,7 +35,7 @@ const (
 // judge gives the verdict on a status and the reasons for it, worst first.
 func (s *Server) judge(status *api.Status) (api.Health, []api.Problem) {
 	problems := []api.Problem{}
-	for _, find := range []func(*api.Status) []api.Problem{s.judgeReady, s.judgeStore, s.judgeFetchers, s.judgeReads, s.judgeAnswers, s.judgeSources, s.judgeMemory, s.judgeReload} {
+	for _, find := range []func(*api.Status) []api.Problem{s.judgeReady, s.judgeStore, s.judgeFetchers, s.judgeReads, s.judgeClients, s.judgeAnswers, s.judgeSources, s.judgeMemory, s.judgeReload} {
 		problems = append(problems, find(status)...)
 	}
 	slices.SortStableFunc(problems, func(a, b api.Problem) int { return badness(b.Health) - badness(a.Health) })
@@ -58,8 +60,8 @@ func (s *Server) judgeStore(*api.Status) []api.Problem {
 	t, age := s.sources.Upstream.Topology()
 	if t == nil {
 		return []api.Problem{{
-			Health: api.HealthFailing, What: "the store was not found yet: what is not held is answered with an error",
-			Do: "check upstream.addresses, upstream.discovery, credentials and the network; the log says why",
+			Health: api.HealthFailing, What: "the store was not found yet, and reads are answered with an error" + s.why(),
+			Do: "check upstream.addresses, upstream.discovery, credentials and the network; it is looked for all the time, and nothing here needs a restart",
 		}}
 	}
 	var problems []api.Problem
@@ -71,11 +73,19 @@ func (s *Server) judgeStore(*api.Status) []api.Problem {
 	}
 	if bound := oldTopology * s.sources.Config().Upstream.RefreshInterval; age > bound {
 		problems = append(problems, api.Problem{
-			Health: api.HealthDegraded, What: fmt.Sprintf("the topology is %v old: it cannot be read again", age.Round(time.Second)),
+			Health: api.HealthDegraded, What: fmt.Sprintf("the topology is %v old: it cannot be read again", age.Round(time.Second)) + s.why(),
 			Do: "see that the RCM, or the nodes in upstream.addresses, run and can be reached; the last topology stays in use, and is wrong as soon as fetchers move",
 		})
 	}
 	return problems
+}
+
+// why is why the topology could not be read, to be put behind something else.
+func (s *Server) why() string {
+	if err := s.sources.Upstream.TopologyError(); err != nil {
+		return ": " + err.Error()
+	}
+	return ""
 }
 
 // judgeFetchers names those that are out of use, and shards of which all are.
@@ -131,10 +141,13 @@ func judgeShards(t *cluster.Topology, down map[string]bool) (problems []api.Prob
 
 // judgeReads looks at the last minute.
 func (s *Server) judgeReads(*api.Status) []api.Problem {
-	reads, errors := 0.0, 0.0
+	reads, errors, quiet := 0.0, 0.0, 0
 	for _, sample := range s.history.last(judgedOver) {
 		reads += sample.Reads
 		errors += sample.Errors
+		if quiet++; sample.Errors > 0 {
+			quiet = 0
+		}
 	}
 	if errors == 0 {
 		return nil
@@ -143,10 +156,31 @@ func (s *Server) judgeReads(*api.Status) []api.Problem {
 		Health: api.HealthDegraded, What: fmt.Sprintf("%.0f of %.0f reads in the last minute were answered with an error", errors, max(reads, errors)),
 		Do: "see which fetcher has errors or time-outs (`fsproxy ctl topology`): one is its own trouble, all of a shard are the store's or the network's; what is held goes on being answered",
 	}
-	if errors > failingErrors*reads {
+	switch {
+	case quiet >= quietFor:
+		p.Do = "it may be over: see that it stays so"
+	case errors > failingErrors*reads:
 		p.Health = api.HealthFailing
 	}
+	if last := s.sources.Proxy.LastFailedRead(); last != nil {
+		p.What += fmt.Sprintf(", the last %v ago: %s", time.Since(last.At).Round(time.Second), last.Error)
+	}
 	return []api.Problem{p}
+}
+
+// judgeClients looks at the last minute.
+func (s *Server) judgeClients(*api.Status) []api.Problem {
+	refused := 0.0
+	for _, sample := range s.history.last(judgedOver) {
+		refused += sample.Refused
+	}
+	if refused == 0 {
+		return nil
+	}
+	return []api.Problem{{
+		Health: api.HealthFailing, What: fmt.Sprintf("%.0f client connections in the last minute were refused, as limits.max_clients (%d) are open", refused, s.sources.Config().Limits.MaxClients),
+		Do: "raise limits.max_clients, which needs no restart; then see whether a service leaks connections: `redis-cli CLIENT LIST` here, which needs one itself, tells their age",
+	}}
 }
 
 // judgeAnswers looks at what comparisons with the store found wrong lately: worst
@@ -160,9 +194,9 @@ func (s *Server) judgeAnswers(*api.Status) []api.Problem {
 		}
 		switch d.Kind {
 		case rollout.KindVerify.String():
-			given++
+			given += seen(d)
 		case rollout.KindDryRun.String():
-			wouldBe++
+			wouldBe += seen(d)
 		default:
 			continue // a second store's
 		}
@@ -174,24 +208,27 @@ func (s *Server) judgeAnswers(*api.Status) []api.Problem {
 	var problems []api.Problem
 	if given > 0 {
 		problems = append(problems, api.Problem{
-			Health: api.HealthFailing, What: fmt.Sprintf("%s from memory found wrong "+lately+"%s", answers(given), feature),
+			Health: api.HealthFailing, What: fmt.Sprintf("%s from memory found wrong "+lately+"%s", values(given), feature),
 			Do: "`fsproxy ctl differences` tells which; `fsproxy ctl mode off` stops answering from memory; then see that uploads and producers tell of their changes",
 		})
 	}
 	if wouldBe > 0 {
 		problems = append(problems, api.Problem{
-			Health: api.HealthDegraded, What: fmt.Sprintf("%s would have been wrong "+lately+"%s", answers(wouldBe), feature),
-			Do: "leave it in dry-run; `fsproxy ctl differences` tells which, and which source should have told of the change",
+			Health: api.HealthDegraded, What: fmt.Sprintf("%s would have been wrong "+lately+"%s", values(wouldBe), feature),
+			Do: "do not go live with it yet; `fsproxy ctl differences` tells which, and which source should have told of the change",
 		})
 	}
 	return problems
 }
 
-func answers(n int) string {
+// seen is how many values a difference was found in.
+func seen(d api.Difference) int { return max(d.Times, 1) }
+
+func values(n int) string {
 	if n == 1 {
-		return "1 answer"
+		return "1 value"
 	}
-	return fmt.Sprintf("%d answers", n)
+	return fmt.Sprintf("%d values", n)
 }
 
 func (s *Server) judgeSources(*api.Status) []api.Problem {
@@ -247,11 +284,17 @@ func (s *Server) judgeMemory(status *api.Status) []api.Problem {
 }
 
 func (s *Server) judgeReload(status *api.Status) []api.Problem {
+	if waiting := status.Reload.Restart; status.Reload.OK && len(waiting) > 0 {
+		return []api.Problem{{
+			Health: api.HealthOK, What: "options that were changed in the configuration file wait for a restart: " + strings.Join(waiting, ", "),
+			Do: "restart when it suits, a few Pods at a time; all else in the file is in force",
+		}}
+	}
 	if status.Reload.OK {
 		return nil
 	}
 	return []api.Problem{{
 		Health: api.HealthDegraded, What: "the configuration file was not taken over: " + status.Reload.Error,
-		Do: "mend the file, which is read again by itself; the old configuration stays in force, but a restart with this file fails",
+		Do: "mend the file, which is read again by itself; the old configuration stays in force, but not past a restart",
 	}}
 }

@@ -31,7 +31,12 @@ func TestTheVerdictIsTheWorstReason(t *testing.T) {
 	}
 	wrong := func(kind string, ago time.Duration) func(*Sources) {
 		return func(s *Sources) {
-			s.Rollout = differing{oneRule{func() config.Mode { return config.ModeLive }}, api.Difference{Time: time.Now().Add(-ago), Feature: "f1", Class: "wrong", Kind: kind}}
+			s.Rollout = differing{oneRule{func() config.Mode { return config.ModeLive }}, api.Difference{Time: time.Now().Add(-ago), Feature: "f1", Class: "wrong", Kind: kind, Times: 7}}
+		}
+	}
+	waiting := func(s *Sources) {
+		s.LastReload = func() api.Reload {
+			return api.Reload{Supported: true, OK: true, Restart: []string{"listeners[0].address", "upstream.discovery"}}
 		}
 	}
 	for _, c := range []struct {
@@ -43,14 +48,22 @@ func TestTheVerdictIsTheWorstReason(t *testing.T) {
 	}{
 		{"nothing", nil, nil, api.HealthOK, ""},
 		{"a source behind", lagging, nil, api.HealthDegraded, "source updates (kafka) is lagging: what it covers is fetched each time: broken pipe"},
+		{"a file that waits for a restart", waiting, nil, api.HealthOK, "wait for a restart: listeners[0].address, upstream.discovery"},
 		{"a bad file", badFile, nil, api.HealthDegraded, "line 3"},
-		{"a wrong answer", wrong("verify", time.Minute), nil, api.HealthFailing, "1 answer from memory found wrong in the last 15 minutes, the last of the feature f1"},
+		{"a wrong answer", wrong("verify", time.Minute), nil, api.HealthFailing, "7 values from memory found wrong in the last 15 minutes, the last of the feature f1"},
 		{"a wrong answer of long ago", wrong("verify", time.Hour), nil, api.HealthOK, ""},
-		{"what would have been a wrong answer", wrong("dry_run", time.Minute), nil, api.HealthDegraded, "1 answer would have been wrong"},
+		{"what would have been a wrong answer", wrong("dry_run", time.Minute), nil, api.HealthDegraded, "7 values would have been wrong"},
 		{"a second store that differs", wrong("shadow", time.Minute), nil, api.HealthOK, ""},
 		{"stopping", nil, func(r *rig) { r.SetReady(false) }, api.HealthDegraded, "not ready for clients"},
 		{"an error in ten thousand", nil, func(r *rig) { r.history.add(api.Sample{Reads: 10000, Errors: 1}) }, api.HealthDegraded, "1 of 10000 reads"},
 		{"an error in ten", nil, func(r *rig) { r.history.add(api.Sample{Reads: 10, Errors: 1}) }, api.HealthFailing, "1 of 10 reads"},
+		{"errors that have ended", nil, func(r *rig) {
+			r.history.add(api.Sample{Reads: 10, Errors: 10})
+			for range quietFor {
+				r.history.add(api.Sample{Reads: 10})
+			}
+		}, api.HealthDegraded, "10 of 110 reads"},
+		{"clients too many", nil, func(r *rig) { r.history.add(api.Sample{Refused: 3}) }, api.HealthFailing, "3 client connections in the last minute were refused, as limits.max_clients (10000) are open"},
 		{"errors, and a source behind", lagging, func(r *rig) { r.history.add(api.Sample{Reads: 10, Errors: 10}) }, api.HealthFailing, "10 of 10 reads"},
 	} {
 		r := newRig(t, "", c.change)
@@ -65,6 +78,25 @@ func TestTheVerdictIsTheWorstReason(t *testing.T) {
 		if c.says != "" && (len(s.Problems) == 0 || !strings.Contains(s.Problems[0].What, c.says) || s.Problems[0].Do == "") {
 			t.Errorf("%s: the first reason is %+v", c.name, s.Problems)
 		}
+	}
+}
+
+func TestTheConfigurationMarksWhatWaitsForARestart(t *testing.T) {
+	r := newRig(t, "", func(s *Sources) {
+		s.LastReload = func() api.Reload {
+			return api.Reload{Supported: true, OK: true, Restart: []string{"listeners[0].address", "upstream.discovery"}}
+		}
+	})
+	var cfg api.Config
+	r.answer(t, http.MethodGet, api.PathConfig, "", &cfg)
+	var waiting []string
+	for _, o := range cfg.Options {
+		if o.Waiting {
+			waiting = append(waiting, o.Key)
+		}
+	}
+	if strings.Join(waiting, " ") != "listeners upstream.discovery" {
+		t.Errorf("waiting are %q", waiting)
 	}
 }
 

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"sync"
@@ -97,6 +98,22 @@ func (h *history) latest() api.Sample {
 	return api.Sample{}
 }
 
+// sparse is how many samples old a latency may be that is shown as that of now: few
+// of the hits are timed, and at few reads a second none is in most seconds.
+const sparse = 20
+
+// recent is the newest sample, with the latencies that it lacks from those before.
+func (h *history) recent() api.Sample {
+	now := h.latest()
+	samples := h.last(sparse)
+	for i := len(samples) - 1; i >= 0; i-- {
+		before := &samples[i]
+		now.HitP50, now.HitP99 = cmp.Or(now.HitP50, before.HitP50), cmp.Or(now.HitP99, before.HitP99)
+		now.MissP50, now.MissP99 = cmp.Or(now.MissP50, before.MissP50), cmp.Or(now.MissP99, before.MissP99)
+	}
+	return now
+}
+
 // last are the newest n samples, or as many as there are.
 func (h *history) last(n int) []api.Sample {
 	samples, _ := h.since(0)
@@ -118,6 +135,7 @@ func sample(before []reading, now reading) api.Sample {
 		Fetches:       rate(now.fetches, last.fetches),
 		Bypassed:      rate(now.reads["bypass"], last.reads["bypass"]),
 		Errors:        rate(now.errors, last.errors),
+		Refused:       rate(now.refused, last.refused),
 		CacheBytes:    now.cacheBytes,
 		ResidentBytes: now.resident,
 		CPU:           round((now.cpu - last.cpu).Seconds() / seconds),

@@ -67,6 +67,22 @@ func TestHistoryKeepsTheLatestAndGivesWhatIsNewer(t *testing.T) {
 	}
 }
 
+// Few hits are timed: the latency of now is the last that is known, for a while.
+func TestALatencyOfShortlyBeforeStandsInForTheOneOfNow(t *testing.T) {
+	h, latency := newHistory(gauges{}), 0.001
+	h.add(api.Sample{HitP50: &latency})
+	for range sparse - 1 {
+		h.add(api.Sample{Reads: 5})
+	}
+	if now := h.recent(); now.HitP50 == nil || *now.HitP50 != latency || now.Reads != 5 || now.MissP50 != nil {
+		t.Errorf("%+v", now)
+	}
+	h.add(api.Sample{})
+	if now := h.recent(); now.HitP50 != nil || h.latest().HitP50 != nil {
+		t.Errorf("a latency of too long ago: %+v", now)
+	}
+}
+
 func TestRoundKeepsWhatPeopleSee(t *testing.T) {
 	for in, want := range map[float64]float64{
 		0: 0, 1: 1, 12345.678: 12350, 0.000123456: 0.0001235, 0.5: 0.5, 0.9998765: 0.9998765, math.Inf(1): 0, -3.14159: -3.142,

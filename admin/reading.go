@@ -13,6 +13,7 @@ type reading struct {
 	reads       map[string]uint64 // HMGET and HGET by outcome
 	fields      map[string]uint64 // by result
 	errors      uint64
+	refused     uint64 // client connections
 	fetches     uint64
 	latency     map[string]histogram.Histogram // by outcome
 	cacheBytes  int64
@@ -43,7 +44,7 @@ type gauges struct{ sources Sources }
 func (g gauges) read() reading {
 	counts := g.sources.Proxy.Stats()
 	r := reading{
-		at: time.Now(), reads: map[string]uint64{}, fields: map[string]uint64{}, errors: counts.FetchErrors,
+		at: time.Now(), reads: map[string]uint64{}, fields: map[string]uint64{}, errors: counts.FetchErrors, refused: counts.Refused,
 		latency: histogram.Read(g.sources.Proxy.Latency()), cacheBytes: g.sources.Cache.Stats().Bytes,
 		connections: counts.Connections,
 	}

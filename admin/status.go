@@ -25,7 +25,7 @@ func (s *Server) status() api.Status {
 			Fetches: now.fetches, CPUSeconds: now.cpu.Seconds(),
 			BytesIn: counts.BytesIn, BytesOut: counts.BytesOut, Evictions: held.Evictions,
 		},
-		Now: s.history.latest(),
+		Now: s.history.recent(),
 		Memory: api.Memory{
 			Cache: held.Bytes, CacheMax: held.MaxBytes, Rows: held.Rows, Values: held.Fields,
 			Resident: now.resident, Limit: int64(limit.Bytes), LimitFrom: limit.Source,

@@ -18,7 +18,7 @@ func (s *Server) getConfig(*call) (any, error) {
 	now.Mode, now.Rollout.Rules = s.sources.inForce()
 	now.Rollout.Shadow.Percent = s.sources.shadowPercent()
 	answer := api.Config{Options: []api.Option{}, YAML: string(config.Effective(&now))}
-	given := cfg.InForce()
+	given, waiting := cfg.InForce(), s.sources.LastReload().Restart
 	for i, o := range now.InForce() {
 		origin := o.Origin.String()
 		if o.Value != given[i].Value {
@@ -26,10 +26,19 @@ func (s *Server) getConfig(*call) (any, error) {
 		}
 		answer.Options = append(answer.Options, api.Option{
 			Key: o.Option.Key, Value: o.Value, Default: o.Option.Default, Origin: origin,
-			Reloadable: o.Option.Reloadable, Meaning: o.Option.Meaning,
+			Reloadable: o.Option.Reloadable, Waiting: slices.ContainsFunc(waiting, within(o.Option.Key)), Meaning: o.Option.Meaning,
 		})
 	}
 	return answer, nil
+}
+
+// within tells whether an option's name is that of option or of a part of it, as
+// "listeners[0].address" is of "listeners".
+func within(option string) func(string) bool {
+	return func(name string) bool {
+		rest, is := strings.CutPrefix(name, option)
+		return is && (rest == "" || rest[0] == '[')
+	}
 }
 
 func (s *Server) getTopology(*call) (any, error) { return s.topology(), nil }

@@ -167,7 +167,11 @@ func (u *Upstream) learn(topology *Topology, err error, now time.Time) (changed 
 	}
 	u.Refreshes.Add(1)
 	if before != nil || old == nil {
-		u.log.Info("found the store", "kind", topology.Kind.String(),
+		what := "found the store"
+		if topology.Kind == Standalone && topology.Version == "" {
+			what = "the store is taken to be where it is configured; it has not told its version yet"
+		}
+		u.log.Info(what, "kind", topology.Kind.String(),
 			"shards", len(topology.Shards), "fetchers", len(topology.Nodes()), "version", topology.Version)
 	}
 	u.install(topology, now)

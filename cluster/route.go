@@ -34,6 +34,14 @@ func (u *Upstream) Topology() (*Topology, time.Duration) {
 	return v.topology, time.Since(v.at)
 }
 
+// TopologyError is why the topology could not be read the last time; nil where it
+// could, or was not asked for yet.
+func (u *Upstream) TopologyError() error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.discoveryErr
+}
+
 // FetcherState says how a fetcher is used.
 type FetcherState string
 

@@ -474,10 +474,8 @@ func (u *Upstream) finish(f *Fetch, reply []byte, err error, done *flushers) {
 }
 
 func (u *Upstream) unreachable() error {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.discoveryErr != nil {
-		return fmt.Errorf("%w: %w", ErrUnreachable, u.discoveryErr)
+	if err := u.TopologyError(); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
 	return fmt.Errorf("%w yet: still looking for it", ErrUnreachable)
 }

@@ -64,6 +64,16 @@ func Changes(earlier, later *Config) (reloadable, restart []string) {
 	return reloadable, restart
 }
 
+// FileSaysNothing tells whether no option comes from a file.
+func (c *Config) FileSaysNothing() bool {
+	for _, o := range c.origins {
+		if o.source == fromFile {
+			return false
+		}
+	}
+	return true
+}
+
 // sort adds an option that differs to those that may be taken over or to those that
 // need a restart.
 func (c *Config) sort(later *Config, o Option, key string, reloadable, restart []string) ([]string, []string) {

@@ -57,7 +57,7 @@ func (c Cache) ResolvedMaxBytes() Bytes {
 // Warnings tells what is allowed and yet likely a mistake here. It is no error
 // because a configuration may be checked on another machine than it is for.
 func (c *Config) Warnings() []string {
-	return slices.Concat(c.clearTextWarnings(), c.catalogueWarnings(), c.rolloutWarnings(), c.warnings(MemoryLimit()))
+	return slices.Concat(c.clearTextWarnings(), c.catalogueWarnings(), c.rolloutWarnings(), c.MemoryWarnings(MemoryLimit()))
 }
 
 const (
@@ -74,8 +74,8 @@ const (
 	smallContainer Bytes = 128 << 20
 )
 
-// warnings holds the memory that rows may take against the limit.
-func (c *Config) warnings(memory Memory) []string {
+// MemoryWarnings holds the memory that rows may take against the limit.
+func (c *Config) MemoryWarnings(memory Memory) []string {
 	rows, ceiling := c.Cache.MaxBytes, memory.Bytes/100*memoryCeiling
 	asked := "cache.max_bytes is " + rows.String()
 	if rows == 0 {

@@ -129,7 +129,7 @@ func TestMemoryThatCannotSufficeIsWarnedOfWithNumbers(t *testing.T) {
 	} {
 		cfg := Default()
 		cfg.Cache.MaxBytes = c.rows
-		got := cfg.warnings(Memory{Bytes: c.limit, Source: "/limit"})
+		got := cfg.MemoryWarnings(Memory{Bytes: c.limit, Source: "/limit"})
 		if len(got) != min(1, len(c.want)) {
 			t.Errorf("%s of %s: %q", c.rows, c.limit, got)
 			continue

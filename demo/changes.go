@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/fsproxy/fsproxy/pause"
 )
 
 const (
@@ -89,7 +91,7 @@ func (c *Changes) catchUp(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case l := <-c.later:
-			if !sleep(ctx, time.Until(l.due)) {
+			if !pause.For(ctx, time.Until(l.due)) {
 				return
 			}
 			c.fleet.Write(l.entity, l.pairs...)
@@ -131,7 +133,7 @@ func (c *Changes) upload(ctx context.Context) {
 	}
 	const stream = 3 << 62 // apart from those of Data and its drawings
 	random := rand.New(rand.NewPCG(c.data.seed, stream))
-	for kind := 0; sleep(ctx, c.uploads); kind = (kind + 1) % len(c.data.kinds) {
+	for kind := 0; pause.For(ctx, c.uploads); kind = (kind + 1) % len(c.data.kinds) {
 		f := pick(random, c.data.kinds[kind].features, batch)
 		for _, entity := range c.data.entities[kind] {
 			if ctx.Err() != nil {
@@ -158,17 +160,5 @@ func pick(random *rand.Rand, features []Feature, prefix string) *Feature {
 		if f := &features[random.IntN(len(features))]; strings.HasPrefix(f.Name, prefix) {
 			return f
 		}
-	}
-}
-
-// sleep waits for d. False: ctx has ended.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
 	}
 }

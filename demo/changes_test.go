@@ -9,6 +9,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"github.com/fsproxy/fsproxy/cluster"
+	"github.com/fsproxy/fsproxy/pause"
 )
 
 func TestAnUpdateIsInTheFleetWhenTheStreamTellsOfIt(t *testing.T) {
@@ -53,7 +54,7 @@ func TestAnUploadEndsWithItsMarkerOnEveryNode(t *testing.T) {
 			}
 			return
 		}
-		if !sleep(ctx, 5*time.Millisecond) {
+		if !pause.For(ctx, 5*time.Millisecond) {
 			t.Fatal("no marker on the second node")
 		}
 	}

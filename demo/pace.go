@@ -3,6 +3,8 @@ package demo
 import (
 	"context"
 	"time"
+
+	"github.com/fsproxy/fsproxy/pause"
 )
 
 // maxDebt is how much work may be made up for after a pause. Past it the load
@@ -34,17 +36,7 @@ func (p *pace) wait(ctx context.Context, n int) bool {
 	if early := now.Add(-maxDebt); p.due.Before(early) {
 		p.due = early
 	}
-	pause := p.due.Sub(now)
+	wait := p.due.Sub(now)
 	p.due = p.due.Add(time.Duration(n) * p.each)
-	if pause <= 0 {
-		return ctx.Err() == nil
-	}
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
+	return pause.For(ctx, wait)
 }

@@ -62,6 +62,7 @@ declare -A sets=(
     [cert-manager]="certificates.mode=cert-manager"
     [strict]="injector.strict=true,injector.failurePolicy=Fail,image.pullSecrets={a},injector.excludedNamespaces={a,b}"
     [sidecar]="sidecar.settings.memory=1Gi,sidecar.options.cache\.max_age=10m,sidecar.image=example/fsproxy:1"
+    [rcm-tls]="rcm.enabled=true,rcm.tls.secretName=rcm-tls,rcm.tls.clientCA=true"
     [rcm]="rcm.enabled=true,rcm.watchPods.namespaces={a,b},rcm.priorityClassName=high"
 )
 mkdir "$work/chart"
@@ -71,6 +72,20 @@ for name in "${!sets[@]}"; do
 done
 grep -q -- --sidecar=container "$work/chart/default.yaml" && fail "the chart asks for ordinary containers where there are native ones"
 $HELM template fsproxy deploy/sidecar/chart --kube-version 1.28 | grep -q -- --sidecar=container || fail "the chart asks for native sidecars where there are none"
+# What a values file has as numbers and lists, in words that the injector takes.
+cat >"$work/values.yaml" <<'END'
+sidecar:
+  settings: {run-as-user: 1000680000, socket: true}
+  options:
+    cache.max_bytes: 134217728
+    cache.never_cache: ["a*", b]
+    rollout.rules: [{name: canary, features: ["avg_*"], percent: 1}]
+    log.format: json
+END
+$HELM template fsproxy deploy/sidecar/chart --kube-version 1.30 -f "$work/values.yaml" >"$work/chart/values.yaml" || fail "helm template with a values file"
+mapfile -t words < <(sed -n 's/^ *- "\(--.*\)"$/\1/p' "$work/chart/values.yaml" | sed 's/\\"/"/g')
+[ ${#words[@]} = 6 ] || fail "the chart hands on ${#words[@]} of 6 settings and options"
+${FSPROXY:-"$GO" run ./cmd/fsproxy} inject "${words[@]}" --render deploy/sidecar/examples/prediction.yaml >"$work/injected-values.yaml" || fail "the injector does not take what the chart makes of values: ${words[*]}"
 for wrong in injector.replicas=0 certificates.mode=none image.tagg=x certificates.mode=secret; do
     if $HELM template fsproxy deploy/sidecar/chart --set "$wrong" >/dev/null 2>&1; then
         fail "helm template takes $wrong"
@@ -90,15 +105,15 @@ for folder in base monitoring; do
 done
 
 ${FSPROXY:-"$GO" run ./cmd/fsproxy} inject --render deploy/sidecar/examples/prediction.yaml >"$work/injected.yaml" || fail "inject --render"
-# Golden Pods, but for those of which the API server would not have heard, the
-# List, which the validator does not know, and those that were refused, which
+# Golden Pods, but for those of which these API servers would not all have heard,
+# the List, which the validator does not know, and those that were refused, which
 # have only comments.
-mapfile -t pods < <(grep -lE '^kind:' inject/testdata/pods/*.out.yaml | grep -vE 'nobody-knows-yet|list-with')
+mapfile -t pods < <(grep -lE '^kind:' inject/testdata/pods/*.out.yaml | grep -vE 'nobody-knows-yet|resources-of-the-pod|list-with')
 
 mkdir "$work/crds"
 cp "$(folder_of "github.com/prometheus-operator/prometheus-operator@$crds")"/example/prometheus-operator-crd/monitoring.coreos.com_{podmonitors,prometheusrules}.yaml "$work/crds/"
 cp "$(folder_of "github.com/cert-manager/cert-manager@$cert_manager")"/deploy/crds/cert-manager.io_{certificates,issuers}.yaml "$work/crds/"
-manifests=("$work"/chart/*.yaml "$work"/kustomize/*.yaml "$work/injected.yaml" deploy/sidecar/examples/*.yaml "${pods[@]}")
+manifests=("$work"/chart/*.yaml "$work"/kustomize/*.yaml "$work"/injected*.yaml deploy/sidecar/examples/*.yaml "${pods[@]}")
 for version in $embedded; do
     options=(--version "$version" --local-crds "$work/crds")
     validate "Kubernetes $version" "${manifests[@]}"

@@ -162,6 +162,30 @@ func TestSIGTERMEndsWithAStoreThatNeverAnswers(t *testing.T) {
 	s.signal(t, syscall.SIGCONT)
 }
 
+// Whoever does not want to wait sends a second signal, which ends it whatever it
+// waits for.
+func TestASecondSignalEndsItAtOnce(t *testing.T) {
+	s := startStore(t)
+	p := startConfiguredProxy(t, fmt.Sprintf("upstream: {discovery: standalone, addresses: [%q]}\ndrain_timeout: 1h\n", s.addr))
+	w := dialWire(t, p.addr)
+	w.do(t, "PING")
+	p.signal(t, syscall.SIGTERM)
+	awaitRefusal(t, p)
+	if got := w.do(t, "PING"); got != "+PONG\r\n" {
+		t.Errorf("a connection that was open: %q", got)
+	}
+	eventually(t, "fsproxy to end", func() error {
+		p.signal(t, syscall.SIGTERM) // the first has just been taken
+		if !p.ended() {
+			return errors.New("it still runs")
+		}
+		return nil
+	})
+	if code := p.exitCode(t, patience); code != -1 {
+		t.Errorf("exit code %d, want the end by a signal", code)
+	}
+}
+
 // drainOptions is the configuration of a proxy of s that a test ends. Fetches
 // may outlast the drain, so that they are in flight when it begins.
 func drainOptions(s *store) string {

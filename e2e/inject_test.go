@@ -5,6 +5,7 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -137,29 +138,48 @@ func TestAnInjectedPodReadsThroughItsSidecar(t *testing.T) {
 	}
 }
 
-// How long it takes from exec to an open listener is printed, not judged: this
-// machine may be busy. It is to be under 100 ms.
-func TestTheTimeFromExecToListeningIsPrinted(t *testing.T) {
-	var slowest time.Duration
+// Listening and being ready wait for nobody: not for a store and peers that take
+// connections and say nothing. What it takes from exec to there is to be under
+// 100 ms; that is printed, as this machine may be busy, and judged by the
+// processor's time of the quickest of some starts, which others do not add to.
+func TestListeningIsSoonAndWaitsForNobody(t *testing.T) {
+	const processorTime = 100 * time.Millisecond // of about 15
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	slowest, least := time.Duration(0), time.Hour
 	for range 5 {
 		listener, admin := loopback(freePort(t)), loopback(freePort(t))
 		begin := time.Now()
-		p := startProcess(t, fsproxyBinary, "serve", "--listen", listener, "--admin", admin, "--upstream", "127.0.0.1:1")
-		for dialable(listener) != nil {
+		p := startProcessWith(t, []string{
+			"FSPROXY_UPSTREAM_CONNECT_TIMEOUT=1m", // longer than anything here waits
+			"FSPROXY_WARM_PEERS=" + silent.Addr().String(),
+			"FSPROXY_WARM_FILE=" + filepath.Join(t.TempDir(), "rows"),
+		}, fsproxyBinary, "serve", "--listen", listener, "--admin", admin, "--upstream", silent.Addr().String())
+		eventually(t, "fsproxy listening", func() error {
 			if p.ended() {
 				t.Fatal("fsproxy ended")
 			}
-			time.Sleep(time.Millisecond) // the very thing that is measured
-		}
+			return dialable(listener)
+		})
 		slowest = max(slowest, time.Since(begin))
 		eventually(t, "fsproxy being ready", func() error {
 			response, err := http.Get("http://" + admin + "/readyz")
 			if err != nil {
 				return err
 			}
-			return response.Body.Close()
+			if response.StatusCode != http.StatusOK {
+				err = errors.New(response.Status)
+			}
+			return errors.Join(err, response.Body.Close())
 		})
-		p.stop()
+		p.kill()
+		least = min(least, p.cmd.ProcessState.UserTime()+p.cmd.ProcessState.SystemTime())
 	}
-	t.Logf("from exec to listening: %v at most", slowest)
+	t.Logf("from exec to listening: %v at most, of which at least %v of the processor", slowest, least)
+	if least > processorTime {
+		t.Errorf("a start takes %v of the processor, want at most %v", least, processorTime)
+	}
 }

@@ -19,7 +19,7 @@ func (s *warmStore) startPeer(t *testing.T, options string, peers ...*proxy) *pr
 	return startConfiguredProxy(t, fmt.Sprintf(`upstream: {addresses: [%q], discovery: standalone, fetch_timeout: 2s}
 warm: {peers: [%s]%s}
 invalidation:
-  markers: [{key: "fs:markers", interval: 100ms, settle: %s, max_silence: 2s}]
+  markers: [{key: "fs:markers", interval: 100ms, settle: %s, max_silence: 20s}]
 `, s.addr, list, options, shortSettle))
 }
 
@@ -30,7 +30,7 @@ func TestANewProcessIsWarmedByAPeer(t *testing.T) {
 	first := s.start(t)
 	s.fill(t, first, "old")
 	s.set(t, "new") // the peer's rows are old, and are not what is taken over
-	p := s.startPeer(t, ", readiness: 20s", s.startPeer(t, ""), first)
+	p := s.startPeer(t, ", readiness: 1m", s.startPeer(t, ""), first)
 	if n := s.readAll(t, p, "new"); n < 2*warmEntities*9/10 {
 		t.Errorf("%d of %d fields came from memory when the process was ready", n, 2*warmEntities)
 	}
@@ -41,7 +41,7 @@ func TestAPeerThatIsAwayIsNoTrouble(t *testing.T) {
 	s := startWarmStore(t)
 	gone := s.startPeer(t, "")
 	gone.end(t)
-	p := s.startPeer(t, ", readiness: 20s", gone)
+	p := s.startPeer(t, ", readiness: 1m", gone)
 	p.awaitLog(t, "no peer told what is asked for")
 	s.readAll(t, p, "old")
 }

@@ -5,18 +5,14 @@ package e2e
 import (
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 )
 
 // What the log says of a peer's rows.
@@ -40,7 +36,7 @@ func (s *warmStore) startRows(t *testing.T, options string, peers ...string) *pr
 	return configuredProxy(t, fmt.Sprintf(`upstream: {addresses: [%q], discovery: standalone, fetch_timeout: 2s}
 warm: {rows: true, peers: [%s]%s}
 invalidation:
-  markers: [{key: "fs:markers", interval: 100ms, settle: %s, max_silence: 2s}]
+  markers: [{key: "fs:markers", interval: 100ms, settle: %s, max_silence: 20s}]
 %s%s`, s.addr, strings.Join(peers, ","), options, shortSettle, s.extra, s.more), "FSPROXY_ADMIN_TOKEN_FILE="+token)
 }
 
@@ -65,6 +61,18 @@ func (p *proxy) outcome(t *testing.T) (outcome string, rows float64) {
 		}
 	}
 	return outcome, rows
+}
+
+// awaitOutcome waits until asking for rows is over.
+func (p *proxy) awaitOutcome(t *testing.T) (outcome string) {
+	t.Helper()
+	eventually(t, "an outcome of asking for rows", func() error {
+		if outcome, _ = p.outcome(t); outcome == "none" {
+			return fmt.Errorf("there is none")
+		}
+		return nil
+	})
+	return outcome
 }
 
 // Rows are taken from a peer, with what markers and a topic prove, and are served
@@ -279,202 +287,61 @@ func TestAllMayStartAtOnce(t *testing.T) {
 	}
 }
 
-// transferEntities and padBytes make a transfer that takes a while.
-const (
-	transferEntities = 8000
-	padBytes         = 1000
-)
-
-// While a peer sends its rows, uploads finish, and updates are told of. Nothing is
-// served that was changed before the process started, and in the end all is as the
-// store has it.
-func TestChangesWhileRowsAreOnTheirWayAreSeen(t *testing.T) {
-	s := startWarmStore(t)
-	b := startKafka(t)
-	b.createTopic(t, updateTopic, 2)
-	s.extra = kafkaOptions(b, "evict")
-	changes := newChanging(t, s, b)
-	first := s.startRows(t, "")
-	first.waitReady(t)
-	source{first, "fs:markers"}.await(t, "trusted")
-	source{first, updateTopic}.await(t, "trusted")
-	time.Sleep(afterStart)
-	changes.readAll(t, first) // into memory
-	stop := changes.run(t)
-	eventually(t, "the peer giving its rows", func() error {
-		if changes.told.Load() < 50 {
-			return fmt.Errorf("%d changes", changes.told.Load())
+// decodedRows starts a proxy of which all clients want decoded values, that gives
+// its rows and takes those of peers, by their admin addresses.
+func (s *warmStore) decodedRows(t *testing.T, catalogue string, peers ...string) *proxy {
+	t.Helper()
+	p := &proxy{addr: loopback(freePort(t)), admin: loopback(freePort(t))}
+	dir := t.TempDir()
+	p.file = filepath.Join(dir, "fsproxy.yaml")
+	token := filepath.Join(dir, "token")
+	for name, text := range map[string]string{token: rowsToken, p.file: fmt.Sprintf(`listeners: [{address: %q, values: decoded}]
+admin: {address: %q, token_file: %q}
+upstream: {addresses: [%q], discovery: standalone, fetch_timeout: 2s}
+features_file: %q
+invalidation: {markers: []}
+warm: {rows: true, peers: [%s]}
+`, p.addr, p.admin, token, s.addr, catalogue, strings.Join(peers, ","))} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
 		}
-		return nil
-	})
-	floor := changes.versions()
-	before := changes.told.Load()
-	p := s.startRows(t, "", first.admin)
+	}
+	p.process = startProcess(t, fsproxyBinary, "serve", "--config", p.file)
 	p.waitReady(t)
-	w := dialWire(t, p.addr)
-	random := rand.New(rand.NewPCG(1, 2))
-	reads := 0
-	for took := false; !took; {
-		for range 100 {
-			i := random.IntN(transferEntities)
-			changes.wantAtLeast(t, w, i, floor)
-			reads++
-		}
-		outcome, _ := p.outcome(t)
-		took = outcome != "none"
-	}
-	source{p, "fs:markers"}.await(t, "trusted")
-	source{p, updateTopic}.await(t, "trusted")
-	for i := range transferEntities {
-		changes.wantAtLeast(t, w, i, floor)
-	}
-	during := changes.told.Load() - before
-	stop()
-	outcome, rows := p.outcome(t)
-	t.Logf("%d reads and %d changes while %v rows were on their way: %s", reads, during, rows, outcome)
-	if outcome != "whole" || rows == 0 || during == 0 {
-		t.Fatal("the test tests nothing")
-	}
-	// One more change of all kinds: what is told before it was acted on before it.
-	changes.settle(t, p)
-	before2 := p.fields(t)
-	changes.readAll(t, p)
-	n := p.fields(t).since(before2)
-	t.Logf("in the end %d of %d fields came from memory", n.fromMemory(), n.total())
+	return p
 }
 
-// changing changes values of a store, and tells of it: a by updates of a topic, b by
-// uploads with a marker. Values are versions; pad makes rows large.
-type changing struct {
-	store  *warmStore
-	broker *broker
-	a      [transferEntities]atomic.Int64 // what was told of
-	b      atomic.Int64
-	told   atomic.Int64
-}
-
-func newChanging(t *testing.T, s *warmStore, b *broker) *changing {
-	t.Helper()
-	c := &changing{store: s, broker: b}
-	all := map[string]hash{"fs:markers": {"b": "0"}}
-	random := rand.NewChaCha8([32]byte{})
-	pad := make([]byte, padBytes)
-	for i := range transferEntities {
-		_, _ = random.Read(pad)
-		all[c.entity(i)] = hash{"a": "0", "b": "0", "pad": string(pad)}
+// Where clients want decoded values alone, these are what is held, and what comes
+// from a peer: nothing is fetched again.
+func TestDecodedRowsAreTakenFromAPeer(t *testing.T) {
+	s := &warmStore{store: startStore(t)}
+	s.load(t, map[string]hash{"e": {"stores": encodedAs(t, "stores", packedInts(7, -8)), "eta": "0.10"}})
+	catalogue := filepath.Join(t.TempDir(), "features.yaml")
+	if err := os.WriteFile(catalogue, []byte(decodedFeatures), 0o600); err != nil {
+		t.Fatal(err)
 	}
-	s.load(t, all)
-	return c
-}
-
-func (*changing) entity(i int) string { return fmt.Sprint("ch_", i) }
-
-// run changes things until stop is called, which waits.
-func (c *changing) run(t *testing.T) (stop func()) {
-	t.Helper()
-	over := make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		random := rand.New(rand.NewPCG(3, 4))
-		for {
-			select {
-			case <-over:
-				return
-			default:
-				c.update(t, random.IntN(transferEntities))
-			}
-		}
-	})
-	wg.Go(func() {
-		for {
-			select {
-			case <-over:
-				return
-			default:
-				c.upload(t)
-			}
-		}
-	})
-	return func() {
-		close(over)
-		wg.Wait()
+	want := bulks(packedInts(7, -8), "0.1")
+	first := s.decodedRows(t, catalogue)
+	if got := dialWire(t, first.addr).do(t, "HMGET", "e", "stores", "eta"); got != want {
+		t.Fatalf("answered %q", got)
 	}
-}
-
-// update changes a of an entity.
-func (c *changing) update(t *testing.T, i int) {
-	version := int(c.a[i].Load()) + 1
-	c.store.load(t, map[string]hash{c.entity(i): {"a": strconv.Itoa(version)}})
-	c.broker.produce(t, updateTopic, jsonUpdate(c.entity(i), "a", strconv.Itoa(version), version))
-	c.a[i].Store(int64(version))
-	c.told.Add(1)
-}
-
-// upload changes b of all.
-func (c *changing) upload(t *testing.T) {
-	version := strconv.FormatInt(c.b.Load()+1, 10)
-	all := map[string]hash{}
-	for i := range transferEntities {
-		all[c.entity(i)] = hash{"b": version}
-	}
-	c.store.load(t, all)
-	c.store.load(t, map[string]hash{"fs:markers": {"b": version}})
-	c.b.Add(1)
-	c.told.Add(1)
-}
-
-// floor is what was told of by a time.
-type floor struct {
-	a [transferEntities]int64
-	b int64
-}
-
-func (c *changing) versions() *floor {
-	f := &floor{b: c.b.Load()}
-	for i := range f.a {
-		f.a[i] = c.a[i].Load()
-	}
-	return f
-}
-
-// wantAtLeast reads an entity, and wants nothing of before that time.
-func (c *changing) wantAtLeast(t *testing.T, w *wire, i int, least *floor) {
-	t.Helper()
-	answer := strings.Split(w.do(t, "HMGET", c.entity(i), "a", "b"), "\r\n")
-	a, errA := strconv.ParseInt(answer[2], 10, 64)
-	b, errB := strconv.ParseInt(answer[4], 10, 64)
-	if errA != nil || errB != nil || a < least.a[i] || b < least.b {
-		t.Fatalf("entity %d: answered %q, and a=%d and b=%d were told of before the process started", i, answer, least.a[i], least.b)
-	}
-}
-
-// readAll reads all entities and wants them as the store has them.
-func (c *changing) readAll(t *testing.T, p *proxy) {
-	t.Helper()
-	w := dialWire(t, p.addr)
-	now := c.versions()
-	for i := range transferEntities {
-		answer := strings.SplitN(w.do(t, "HMGET", c.entity(i), "a", "b", "pad"), "\r\n", 6)
-		if answer[2] != fmt.Sprint(now.a[i]) || answer[4] != fmt.Sprint(now.b) {
-			t.Fatalf("entity %d: answered a=%s b=%s, want a=%d b=%d", i, answer[2], answer[4], now.a[i], now.b)
-		}
-	}
-}
-
-// settle changes one thing of each kind, and waits until it is seen.
-func (c *changing) settle(t *testing.T, p *proxy) {
-	t.Helper()
-	for i := range 20 { // in each partition
-		c.update(t, i)
-	}
-	c.upload(t)
-	w := dialWire(t, p.addr)
-	eventually(t, "the last changes", func() error {
-		for i := range 20 {
-			if got, want := w.do(t, "HMGET", c.entity(i), "a", "b"), bulks(fmt.Sprint(c.a[i].Load()), fmt.Sprint(c.b.Load())); got != want {
-				return fmt.Errorf("answered %q, want %q", got, want)
-			}
+	var p *proxy
+	eventually(t, "the peer giving its rows", func() error {
+		p = s.decodedRows(t, catalogue, first.admin)
+		if p.awaitOutcome(t) == "no" {
+			p.end(t)
+			return fmt.Errorf("it does not know yet that it is warm")
 		}
 		return nil
 	})
+	if outcome, rows := p.outcome(t); outcome != "whole" || rows != 1 {
+		t.Fatalf("outcome %s, %v rows", outcome, rows)
+	}
+	before := p.fields(t)
+	if got := dialWire(t, p.addr).do(t, "HMGET", "e", "stores", "eta"); got != want {
+		t.Errorf("answered %q", got)
+	}
+	if n := waitForFields(t, p, before, 2).fromMemory(); n != 2 {
+		t.Errorf("%d of 2 fields came from memory", n)
+	}
 }

@@ -48,7 +48,7 @@ func (s *warmStore) start(t *testing.T) *proxy {
 warm: {file: %q, interval: 200ms}
 drain_timeout: 10s
 invalidation:
-  markers: [{key: "fs:markers", interval: 100ms, settle: %s, max_silence: 2s}]
+  markers: [{key: "fs:markers", interval: 100ms, settle: %s, max_silence: 20s}]
 %s%s`, s.addr, s.file, shortSettle, s.extra, s.more))
 }
 
@@ -100,6 +100,25 @@ func (p *proxy) awaitLog(t *testing.T, text string) {
 	})
 }
 
+// awaitFile waits for a snapshot that was begun from now on.
+func (s *warmStore) awaitFile(t *testing.T) {
+	t.Helper()
+	after := time.Now()
+	for range 2 { // the first may have been begun before
+		eventually(t, "a snapshot", func() error {
+			info, err := os.Stat(s.file)
+			if err != nil {
+				return err
+			}
+			if !info.ModTime().After(after) {
+				return fmt.Errorf("it is from before")
+			}
+			after = info.ModTime()
+			return nil
+		})
+	}
+}
+
 // What was in memory is there after a restart, of one that was asked to stop as
 // of one that was killed, and is served without a fetch.
 func TestRowsOutliveTheProcess(t *testing.T) {
@@ -111,21 +130,17 @@ func TestRowsOutliveTheProcess(t *testing.T) {
 			if end == "stopped" {
 				p.end(t)
 			} else {
-				written := time.Now()
-				eventually(t, "a snapshot of all", func() error {
-					info, err := os.Stat(s.file)
-					if err == nil && info.ModTime().Before(written) {
-						return fmt.Errorf("it is from before")
-					}
-					return err
-				})
+				s.awaitFile(t)
 				p.kill()
 			}
-			p = s.start(t)
-			p.awaitLog(t, tookOver)
-			source{p, "fs:markers"}.await(t, "trusted")
-			if n := s.readAll(t, p, "old"); n != 2*warmEntities {
-				t.Errorf("%d of %d fields came from memory", n, 2*warmEntities)
+			for range 2 { // what was taken over is left behind once more
+				p = s.start(t)
+				p.awaitLog(t, tookOver)
+				source{p, "fs:markers"}.await(t, "trusted")
+				if n := s.readAll(t, p, "old"); n != 2*warmEntities {
+					t.Errorf("%d of %d fields came from memory", n, 2*warmEntities)
+				}
+				p.end(t)
 			}
 		})
 	}
@@ -211,18 +226,23 @@ func TestAWriteThroughTheProxyVoidsTheSnapshot(t *testing.T) {
 	p := s.start(t)
 	s.fill(t, p, "old")
 	w := dialWire(t, p.addr)
-	for i := range 20 {
+	for i := range 12 {
+		if i%2 == 0 {
+			s.awaitFile(t) // of what was read
+		} else {
+			time.Sleep(time.Duration(i*25) * time.Millisecond) // or at any time of one's making
+		}
 		value := fmt.Sprint("written ", i)
 		w.do(t, "HSET", "st_0", "a", value)
 		p.kill()
 		p = s.start(t)
+		source{p, "fs:markers"}.await(t, "trusted") // what was taken over is served from then on
 		w = dialWire(t, p.addr)
 		for range 5 {
 			if got := w.do(t, "HMGET", "st_0", "a", "b"); got != bulks(value, "b") {
 				t.Fatalf("after write %d: %q", i, got)
 			}
 		}
-		time.Sleep(time.Duration(i*25) * time.Millisecond)
 	}
 }
 

@@ -156,8 +156,26 @@ func (p pod) uninvolved(asker Asker) (reason string, warnings []string) {
 		return "the Pod mirrors one of a node's own", nil
 	case text(p.annotations(), InjectedAnnotation) != "":
 		return "the Pod has been injected already", p.staleMark()
+	case p.isCopy():
+		return "the Pod is a copy of one that was injected", nil
 	}
 	return "", nil
+}
+
+// isCopy tells whether the Pod has the sidecar without the mark, as copies that
+// are made for debugging lose their annotations.
+func (p pod) isCopy() bool {
+	for _, c := range p.everyContainer() {
+		if text(c, "name") != containerName {
+			continue
+		}
+		for _, m := range elements(c, "volumeMounts") {
+			if text(m, "name") == socketVolume {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // staleMark warns where the mark has outlived what it marks, as when it was
@@ -195,13 +213,22 @@ func (in *Injector) change(p pod) (warnings []string, err error) {
 		return warnings, err
 	}
 	w.fill(store)
-	if err := w.problem(); err != nil {
+	more, err = w.check()
+	if err != nil {
 		return warnings, err
 	}
+	warnings = append(warnings, more...)
 	if p.isGuaranteed() && w.cpuLimit.text == "" {
 		warnings = append(warnings, "the Pod was of the quality class Guaranteed, and is not with a sidecar without a CPU limit; "+Prefix+"cpu and "+Prefix+"cpu-limit of the same value keep it so")
 	}
+	warnings = append(warnings, p.missing(w.containers)...)
+	if warning := p.shortGrace(&w); warning != "" {
+		warnings = append(warnings, warning)
+	}
 	in.install(p, &w)
+	if reason := p.overBudget(); reason != "" {
+		return warnings, errors.New(reason)
+	}
 	return warnings, nil
 }
 
@@ -234,6 +261,7 @@ func (in *Injector) install(p pod, w *wish) {
 		p.scraped(port)
 	}
 	p.annotate(InjectedAnnotation, in.version)
+	delete(p.annotations(), RefusedAnnotation) // of the Pod that this was copied from
 }
 
 // defaultContainer names the container that kubectl means without one.

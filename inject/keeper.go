@@ -25,6 +25,7 @@ type Keeper struct {
 	Namespace string
 	Secret    string // its name
 	Webhook   string // name of the MutatingWebhookConfiguration
+	Service   string // its webhooks that ask this Service, in Namespace, are told
 	Names     []string
 	Use       func(*tls.Certificate) // called for each new certificate
 	Log       *slog.Logger
@@ -269,8 +270,12 @@ func (k *Keeper) tell(ctx context.Context, authorities []byte) error {
 	}
 	want := base64.StdEncoding.EncodeToString(authorities)
 	var patch []Operation
+	told := false
 	for i, w := range elements(configuration, "webhooks") {
-		if text(inner(w, "clientConfig"), "caBundle") == want {
+		service := inner(w, "clientConfig", "service")
+		isOurs := text(service, "name") == k.Service && text(service, "namespace") == k.Namespace
+		told = told || isOurs
+		if !isOurs || text(inner(w, "clientConfig"), "caBundle") == want {
 			continue
 		}
 		at := fmt.Sprintf("/webhooks/%d", i)
@@ -279,6 +284,9 @@ func (k *Keeper) tell(ctx context.Context, authorities []byte) error {
 		patch = append(patch,
 			Operation{Op: "test", Path: at + "/name", Value: text(w, "name")},
 			Operation{Op: "add", Path: at + "/clientConfig/caBundle", Value: want})
+	}
+	if !told {
+		return fmt.Errorf("the webhook's configuration %s has no webhook of the Service %s in %s", k.Webhook, k.Service, k.Namespace)
 	}
 	if len(patch) == 0 {
 		return nil

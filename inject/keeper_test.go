@@ -35,13 +35,19 @@ type fakeAPI struct {
 	fail          map[string]int // status by method
 }
 
+// foreignBundle is what a webhook trusts that is not the injector's.
+const foreignBundle = "Zm9yZWlnbg=="
+
+func serviceOf(name, namespace string) object { return object{"name": name, "namespace": namespace} }
+
 func newFakeAPI(t *testing.T) (*fakeAPI, *APIServer) {
 	t.Helper()
 	f := &fakeAPI{token: "first", version: 1, fail: map[string]int{}, configuration: object{
 		"metadata": object{"name": "fsproxy-injector"},
 		"webhooks": []any{
-			object{"name": "pod.fsproxy.io", "clientConfig": object{"service": object{"name": "fsproxy-injector"}}},
-			object{"name": "namespace.fsproxy.io", "clientConfig": object{"caBundle": "b2xk"}},
+			object{"name": "pod.fsproxy.io", "clientConfig": object{"service": serviceOf("fsproxy-injector", "fsproxy")}},
+			object{"name": "namespace.fsproxy.io", "clientConfig": object{"service": serviceOf("fsproxy-injector", "fsproxy"), "caBundle": "b2xk"}},
+			object{"name": "another.example", "clientConfig": object{"service": serviceOf("fsproxy-injector", "elsewhere"), "caBundle": foreignBundle}},
 		},
 	}}
 	server := httptest.NewServer(f)
@@ -155,6 +161,9 @@ func (f *fakeAPI) trusted(t *testing.T) []*x509.Certificate {
 	if bundles[0] != bundles[1] {
 		t.Fatal("the webhooks trust different authorities")
 	}
+	if bundles[2] != foreignBundle {
+		t.Fatal("another's webhook was told whom to trust")
+	}
 	pem, err := base64.StdEncoding.DecodeString(bundles[0])
 	if err != nil {
 		t.Fatal(err)
@@ -175,7 +184,7 @@ type replica struct {
 func newReplica(api *APIServer) *replica {
 	r := new(replica)
 	r.Keeper = &Keeper{
-		API: api, Namespace: "fsproxy", Secret: "certificates", Webhook: "fsproxy-injector", Names: []string{testName},
+		API: api, Namespace: "fsproxy", Secret: "certificates", Webhook: "fsproxy-injector", Service: "fsproxy-injector", Names: []string{testName},
 		Use: func(c *tls.Certificate) { r.used = append(r.used, c) }, Log: slog.New(slog.DiscardHandler),
 	}
 	return r
@@ -364,6 +373,15 @@ func TestTheTokenIsReadAnewAndFailuresLeaveWhatIsInUse(t *testing.T) {
 		t.Errorf("after all: %v, %d certificates", err, len(r.used))
 	}
 	verify(t, "after all", f, r, now)
+}
+
+func TestAConfigurationWithoutTheInjectorsWebhookIsAnError(t *testing.T) {
+	_, api := newFakeAPI(t)
+	r := newReplica(api)
+	r.Service = "renamed"
+	if err := r.look(t.Context(), time.Now()); err == nil || !strings.Contains(err.Error(), "no webhook of the Service renamed") || len(r.used) > 0 {
+		t.Errorf("%v, and %d certificates in use", err, len(r.used))
+	}
 }
 
 func TestTheKeeperRunsUntilItsContextEnds(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 )
 
 // containerName is the sidecar's. Volumes have it as their prefix.
@@ -109,7 +110,8 @@ func (p pod) platform(wish) string {
 }
 
 func (p pod) network(w wish) string {
-	if hostNetwork, _ := inner(p.object, "spec")["hostNetwork"].(bool); hostNetwork && !w.portGiven {
+	hostNetwork, _ := inner(p.object, "spec")["hostNetwork"].(bool)
+	if _, adminGiven := w.options[adminKey]; hostNetwork && (!w.portGiven || !adminGiven) {
 		return "the Pod is in the host's network, where every process of the node could reach the sidecar, and two such Pods would want one port; if that is meant, choose the port with " + Prefix + "port, and another " + Prefix + "admin.address"
 	}
 	return ""
@@ -154,6 +156,45 @@ func (p pod) socketTaken(w wish) string {
 		}
 	}
 	return ""
+}
+
+// missing warns of containers that are named and not there.
+func (p pod) missing(names []string) (warnings []string) {
+	for _, name := range names {
+		if !slices.ContainsFunc(p.everyContainer(), func(c object) bool { return text(c, "name") == name }) {
+			warnings = append(warnings, fmt.Sprintf("%scontainers names %s, and the Pod has no such container", Prefix, name))
+		}
+	}
+	return warnings
+}
+
+const (
+	// defaultGrace, in seconds, is Kubernetes' own.
+	defaultGrace = 30
+
+	// inFlight is what requests in flight may take when drain_timeout is over.
+	inFlight = 5 * time.Second
+)
+
+// shortGrace warns where the sidecar would be killed before it has done what it
+// does when it is told to stop. A native one has no clients any more by then.
+func (p pod) shortGrace(w *wish) string {
+	grace := time.Duration(defaultGrace) * time.Second
+	if spec := p.spec(); spec["terminationGracePeriodSeconds"] != nil {
+		grace = time.Duration(number(spec, "terminationGracePeriodSeconds")) * time.Second
+	}
+	var needs time.Duration
+	var names []string
+	if w.ordinary {
+		needs, names = w.duration(drainKey)+inFlight, append(names, drainKey, inFlight.String()+" for what is in flight")
+	}
+	if file, said := w.options[warmKey]; file != "" || !said {
+		needs, names = needs+w.duration(saveKey), append(names, saveKey)
+	}
+	if needs <= grace {
+		return ""
+	}
+	return fmt.Sprintf("terminationGracePeriodSeconds is %d, and the sidecar may take %v to stop (%s): it would be killed, and its rows not be kept", int(grace.Seconds()), needs, strings.Join(names, " + "))
 }
 
 // isGuaranteed tells whether each container of the Pod has limits for CPU and

@@ -1,6 +1,7 @@
 package inject
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"strings"
 )
 
 // The parts of admission.k8s.io/v1 that are needed here.
@@ -53,9 +55,35 @@ const (
 	reviewKind    = "AdmissionReview"
 
 	// maxReviewBytes bounds a request: the API server takes objects of up to
-	// 3 MiB, and an update has two of them.
-	maxReviewBytes = 8 << 20
+	// 3 MiB, and a Pod that is made is the only one.
+	maxReviewBytes = 4 << 20
+
+	// largeReviewBytes is what only few Pods have. As JSON that was read, a review
+	// takes some twenty times its size.
+	largeReviewBytes = 64 << 10
+
+	// reviewsAtOnce are worked on at a time: more than the CPUs that the injector
+	// gets, each for about a millisecond.
+	reviewsAtOnce = 8
 )
+
+// lanes keep the injector within its memory, whoever sends it what: large reviews
+// are taken one after the other, so that they do not hold up the others.
+type lanes struct{ all, large chan struct{} }
+
+func newLanes() lanes {
+	return lanes{all: make(chan struct{}, reviewsAtOnce), large: make(chan struct{}, 1)}
+}
+
+// enter waits for a place in a lane, unless ctx ends before.
+func enter(ctx context.Context, lane chan struct{}) (leave func(), entered bool) {
+	select {
+	case lane <- struct{}{}:
+		return func() { <-lane }, true
+	case <-ctx.Done():
+		return nil, false
+	}
+}
 
 // protectedNamespaces are Kubernetes' own. The webhook's configuration leaves
 // them out, too.
@@ -68,10 +96,30 @@ type reviewer struct {
 	strict   bool
 	log      *slog.Logger
 	metrics  *metrics
+	lanes    lanes // those of the server
 }
 
+// ServeHTTP gives no answer to who does not await one any more.
 func (r *reviewer) ServeHTTP(w http.ResponseWriter, request *http.Request) {
-	review, status, err := readReview(w, request)
+	// Of unknown length it may be large, too.
+	if request.ContentLength < 0 || request.ContentLength > largeReviewBytes {
+		leave, entered := enter(request.Context(), r.lanes.large)
+		if !entered {
+			return
+		}
+		defer leave()
+	}
+	body, status, err := readBody(w, request)
+	// A place is taken when all has arrived: slow senders do not hold one.
+	leave, entered := enter(request.Context(), r.lanes.all)
+	if !entered {
+		return
+	}
+	defer leave()
+	var review admissionReview
+	if err == nil {
+		review, err = parseReview(body)
+	}
 	if err != nil {
 		r.metrics.reviews.WithLabelValues(outcomeMalformed).Inc()
 		http.Error(w, err.Error(), status)
@@ -86,27 +134,30 @@ func (r *reviewer) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	_, _ = w.Write(answer) // the API server left; it knows best why
 }
 
-func readReview(w http.ResponseWriter, request *http.Request) (admissionReview, int, error) {
-	var review admissionReview
+// readBody also returns the status of what is wrong with the body, or of what may
+// be wrong with what it says.
+func readBody(w http.ResponseWriter, request *http.Request) ([]byte, int, error) {
 	if kind, _, _ := mime.ParseMediaType(request.Header.Get("Content-Type")); kind != "application/json" {
-		return review, http.StatusUnsupportedMediaType, fmt.Errorf("Content-Type %q: only application/json is accepted", request.Header.Get("Content-Type"))
+		return nil, http.StatusUnsupportedMediaType, fmt.Errorf("Content-Type %q: only application/json is accepted", request.Header.Get("Content-Type"))
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, request.Body, maxReviewBytes))
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		return review, http.StatusRequestEntityTooLarge, err
+		return nil, http.StatusRequestEntityTooLarge, err
 	}
-	if err == nil {
-		err = json.Unmarshal(body, &review)
-	}
+	return body, http.StatusBadRequest, err
+}
+
+func parseReview(body []byte) (review admissionReview, err error) {
+	err = json.Unmarshal(body, &review)
 	switch {
 	case err != nil:
-		return review, http.StatusBadRequest, fmt.Errorf("read the review: %w", err)
+		return review, fmt.Errorf("read the review: %w", err)
 	case review.APIVersion != reviewVersion || review.Kind != reviewKind:
-		return review, http.StatusBadRequest, fmt.Errorf("%s %s: only %s %s is accepted", review.APIVersion, review.Kind, reviewVersion, reviewKind)
+		return review, fmt.Errorf("%s %s: only %s %s is accepted", review.APIVersion, review.Kind, reviewVersion, reviewKind)
 	case review.Request == nil || review.Request.UID == "":
-		return review, http.StatusBadRequest, errors.New("the review has no request with a uid")
+		return review, errors.New("the review has no request with a uid")
 	}
-	return review, http.StatusOK, nil
+	return review, nil
 }
 
 // review decides. Whatever is not the creation of a Pod is let through.
@@ -180,7 +231,7 @@ func warningsOf(texts []string) (warnings []string) {
 	total := 0
 	for _, text := range texts {
 		if len(text) > maxWarningBytes {
-			text = text[:maxWarningBytes-len("…")] + "…"
+			text = strings.ToValidUTF8(text[:maxWarningBytes-len("…")], "") + "…"
 		}
 		if total += len(text); total > maxWarningsBytes {
 			break

@@ -39,6 +39,14 @@ const (
 type ServerConfig struct {
 	Strict bool // deny the Pods that asked and cannot have the sidecar
 	Log    *slog.Logger
+
+	// Certificate is the certificate to show, asked for each connection; nil:
+	// [Server.SetCertificate] gives it.
+	Certificate func() *tls.Certificate
+
+	// Linger is how long reviews are still taken when the server is to stop, and
+	// says that it is not ready: until then Services lead here.
+	Linger time.Duration
 }
 
 // Server answers admission reviews over TLS, and tells of itself over plain
@@ -46,15 +54,23 @@ type ServerConfig struct {
 type Server struct {
 	reviews, admin *http.Server
 	metrics        *metrics
-	certificate    atomic.Pointer[tls.Certificate]
+	certificate    func() *tls.Certificate // nil: there is none yet
+	set            atomic.Pointer[tls.Certificate]
+	linger         time.Duration
+	lanes          lanes
+	leaving        atomic.Bool
 }
 
-// NewServer returns a server, which has no certificate yet and so is not ready.
+// NewServer returns a server, which is not ready before it has a certificate.
 func NewServer(in *Injector, cfg ServerConfig) *Server {
-	s := &Server{metrics: newMetrics()}
+	s := &Server{certificate: cfg.Certificate, linger: cfg.Linger, lanes: newLanes()}
+	if s.certificate == nil {
+		s.certificate = s.set.Load
+	}
+	s.metrics = newMetrics(s.certificate)
 	mux := http.NewServeMux()
-	mux.Handle("POST "+PodPath, &reviewer{in, ByPod, cfg.Strict, cfg.Log, s.metrics})
-	mux.Handle("POST "+NamespacePath, &reviewer{in, ByNamespace, cfg.Strict, cfg.Log, s.metrics})
+	mux.Handle("POST "+PodPath, &reviewer{in, ByPod, cfg.Strict, cfg.Log, s.metrics, s.lanes})
+	mux.Handle("POST "+NamespacePath, &reviewer{in, ByNamespace, cfg.Strict, cfg.Log, s.metrics, s.lanes})
 	quiet := slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug)
 	s.reviews = &http.Server{
 		Handler: mux, ReadHeaderTimeout: headerTimeout, ReadTimeout: requestTimeout, WriteTimeout: requestTimeout,
@@ -71,46 +87,45 @@ func NewServer(in *Injector, cfg ServerConfig) *Server {
 
 // SetCertificate takes a certificate into use. Connections that are open keep
 // theirs.
-func (s *Server) SetCertificate(c *tls.Certificate) {
-	s.certificate.Store(c)
-	if c.Leaf != nil {
-		s.metrics.certificate.Set(float64(c.Leaf.NotAfter.Unix()))
-	}
-}
+func (s *Server) SetCertificate(c *tls.Certificate) { s.set.Store(c) }
 
 func (s *Server) getCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	if c := s.certificate.Load(); c != nil {
+	if c := s.certificate(); c != nil {
 		return c, nil
 	}
 	return nil, errors.New("there is no certificate yet")
 }
 
 func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
-	if s.certificate.Load() == nil {
+	switch {
+	case s.leaving.Load():
+		http.Error(w, "not ready: the injector is stopping", http.StatusServiceUnavailable)
+	case s.certificate() == nil:
 		http.Error(w, "not ready: there is no certificate yet", http.StatusServiceUnavailable)
-		return
+	default:
+		_, _ = fmt.Fprintln(w, "ready")
 	}
-	_, _ = fmt.Fprintln(w, "ready")
 }
 
-// Serve answers until ctx ends: reviews over TLS on one listener, health and
-// metrics on the other, which may be nil. It closes both.
+// Serve answers until ctx ends, and for the time of Linger after that: reviews
+// over TLS on one listener, health and metrics on the other, which may be nil. It
+// closes both.
 func (s *Server) Serve(ctx context.Context, reviews, admin net.Listener) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ended, end := context.WithCancel(context.Background()) // one of them ended
+	defer end()
 	var (
 		wg   sync.WaitGroup
 		errs [2]error // of one goroutine each
 	)
 	serve := func(i int, server *http.Server, l net.Listener, run func(net.Listener) error) {
 		wg.Go(func() {
-			defer cancel()
+			defer end()
 			if err := run(l); !errors.Is(err, http.ErrServerClosed) {
 				errs[i] = fmt.Errorf("serve %s: %w", l.Addr(), err)
 			}
 		})
 		wg.Go(func() {
-			<-ctx.Done()
+			s.awaitEnd(ctx, ended)
 			drain, done := context.WithTimeout(context.Background(), drainTimeout)
 			defer done()
 			if server.Shutdown(drain) != nil {
@@ -124,4 +139,18 @@ func (s *Server) Serve(ctx context.Context, reviews, admin net.Listener) error {
 	}
 	wg.Wait()
 	return errors.Join(errs[:]...)
+}
+
+// awaitEnd waits until the server is to close.
+func (s *Server) awaitEnd(ctx, ended context.Context) {
+	select {
+	case <-ended.Done():
+		return
+	case <-ctx.Done():
+	}
+	s.leaving.Store(true)
+	select {
+	case <-ended.Done():
+	case <-time.After(s.linger):
+	}
 }

@@ -6,7 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
-	"fmt"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -285,46 +285,116 @@ func TestReadyMeansThereIsACertificate(t *testing.T) {
 	}
 }
 
-func TestRenewedFilesAreTakenIntoUseAndBrokenOnesAreNot(t *testing.T) {
-	folder := t.TempDir()
-	certificate, key := filepath.Join(folder, "tls.crt"), filepath.Join(folder, "tls.key")
-	write := func(a *authority) {
-		c, k, err := a.issue([]string{testName}, time.Now())
-		if err != nil {
-			t.Fatal(err)
-		}
-		for path, text := range map[string][]byte{certificate: c, key: k} {
-			if err := os.WriteFile(path, text, 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
+// Whoever renews the certificate is asked for each connection.
+func TestTheCertificateInUseIsAskedFor(t *testing.T) {
+	in, err := New(Config{Version: testVersion})
+	if err != nil {
+		t.Fatal(err)
 	}
 	a, err := newAuthority(time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
-	var used []*tls.Certificate
-	f := &Files{Certificate: certificate, Key: key, Use: func(c *tls.Certificate) { used = append(used, c) }, Log: slog.New(slog.DiscardHandler)}
-	if err := f.Load(); err == nil {
-		t.Error("files that are not there were loaded")
+	var now *tls.Certificate
+	server := NewServer(in, ServerConfig{Log: slog.New(slog.DiscardHandler), Certificate: func() *tls.Certificate { return now }})
+	if _, err := server.getCertificate(nil); err == nil {
+		t.Error("a certificate that there is not")
 	}
-	for want, step := range []func(){
-		1: func() { write(a) },
-		2: func() {}, // nothing new
-		3: func() { write(a) },
-		4: func() { _ = os.WriteFile(key, []byte("rubbish"), 0o600) },
-		5: func() { write(a) },
-	} {
-		if step == nil {
-			continue
-		}
-		step()
-		err := f.Load()
-		if (err != nil) != (want == 4) {
-			t.Errorf("step %d: %v", want, err)
+	for range 2 {
+		now = leafOf(t, a)
+		if got, err := server.getCertificate(nil); err != nil || got != now {
+			t.Errorf("shows %v, %v", got, err)
 		}
 	}
-	if len(used) != 3 || fmt.Sprint(used[0].Leaf.SerialNumber) == fmt.Sprint(used[2].Leaf.SerialNumber) {
-		t.Errorf("%d certificates came into use, want 3 different ones", len(used))
+	families, err := server.metrics.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := families[0].GetMetric()[0].GetGauge().GetValue(); got != float64(now.Leaf.NotAfter.Unix()) {
+		t.Errorf("%s is %v", families[0].GetName(), got)
+	}
+}
+
+// Services lead to a Pod for a while after it was told to stop.
+func TestReviewsAreTakenForAWhileAfterTheEndAndReadinessIsOff(t *testing.T) {
+	in, err := New(Config{Version: testVersion})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &webhook{client: http.DefaultClient}
+	server := NewServer(in, ServerConfig{Log: slog.New(slog.DiscardHandler), Linger: time.Hour})
+	w.trust(t, server)
+	reviews, admin := listen(t), listen(t)
+	w.reviews, w.admin = reviews.Addr().String(), admin.Addr().String()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(ctx, reviews, admin) }()
+	cancel()
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		status, _ := w.get(t, "/readyz")
+		if status == http.StatusServiceUnavailable {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("/readyz is still %d", status)
+		}
+	}
+	for _, r := range recordings(t) {
+		if status, answer := w.post(t, r.Path, "application/json", r.Review); status != http.StatusOK {
+			t.Errorf("%s: status %d: %s", r.name, status, answer)
+		}
+	}
+	_ = reviews.Close() // ends it before the hour is over
+	if err := <-done; !errors.Is(err, net.ErrClosed) {
+		t.Error(err)
+	}
+}
+
+// Large reviews, many of which could fill the memory, wait for each other and for
+// nobody else.
+func TestLargeReviewsGoOneAfterTheOther(t *testing.T) {
+	w, server := startWebhook(t, false)
+	w.trust(t, server)
+	// It is not sent to its end, and so stays.
+	slow, send := io.Pipe()
+	ended := make(chan struct{})
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://"+w.reviews+PodPath, slow)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	go func() {
+		defer close(ended)
+		if response, err := w.client.Do(request); err == nil {
+			_ = response.Body.Close()
+		}
+	}()
+	if _, err := send.Write([]byte("{")); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(20 * time.Second); len(server.lanes.large) == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("a review of unknown length is not taken for a large one")
+		}
+	}
+	first := recordings(t)[0]
+	if status, _ := w.post(t, first.Path, "application/json", first.Review); status != http.StatusOK {
+		t.Errorf("a small review behind a large one: %d", status)
+	}
+	large := append(first.Review[:len(first.Review):len(first.Review)], bytes.Repeat([]byte(" "), largeReviewBytes)...)
+	answered := make(chan int, 1)
+	go func() {
+		status, _ := w.post(t, first.Path, "application/json", large)
+		answered <- status
+	}()
+	select {
+	case status := <-answered:
+		t.Errorf("two large reviews at a time: %d", status)
+	case <-time.After(50 * time.Millisecond): // long enough to see one that does not wait, mostly
+	}
+	_ = send.Close()
+	<-ended
+	if status := <-answered; status != http.StatusOK {
+		t.Errorf("a large review that waited: %d", status)
 	}
 }

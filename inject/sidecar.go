@@ -6,6 +6,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/fsproxy/fsproxy/config"
 )
@@ -38,6 +39,9 @@ const (
 	adminKey     = "admin.address"
 	listenersKey = "listeners"
 	warmKey      = "warm.file"
+	readinessKey = "warm.readiness"
+	saveKey      = "warm.save_timeout"
+	drainKey     = "drain_timeout"
 )
 
 const (
@@ -53,7 +57,7 @@ const (
 
 	// startPatience is how long an ordinary container holds the start of the
 	// application back, at most.
-	startPatience = "30s"
+	startPatience = 30 * time.Second
 )
 
 // fill gives the options that follow from the settings, where nothing else was
@@ -86,6 +90,18 @@ func (w *wish) setDefault(key, value string) {
 			w.options[key] = value
 		}
 	}
+}
+
+// duration is what an option will be, where no ConfigMap says otherwise.
+func (w *wish) duration(key string) time.Duration {
+	value, said := w.options[key]
+	for _, o := range config.Options() {
+		if o.Key == key && !said {
+			value = o.Default
+		}
+	}
+	d, _ := time.ParseDuration(value) // checked when it was read
+	return d
 }
 
 // adminPort is where the admin address will be, or 0 for nowhere.
@@ -125,7 +141,7 @@ func (w *wish) container() object {
 		c["restartPolicy"] = "Always"
 	} else if w.probe != probeNone && w.options[adminKey] != "" {
 		c["lifecycle"] = object{"postStart": object{"exec": object{
-			"command": []any{"/fsproxy", "check", "--ready", "--wait", startPatience},
+			"command": []any{"/fsproxy", "check", "--ready", "--wait", (startPatience + w.duration(readinessKey)).String()},
 		}}}
 	}
 	return c
@@ -169,8 +185,8 @@ const (
 	zoneKey = "upstream.zone"
 )
 
-// escapeVariable keeps Kubernetes from replacing $(NAME).
-func escapeVariable(value string) string { return strings.ReplaceAll(value, "$(", "$$(") }
+// escapeVariable keeps Kubernetes from replacing $(NAME), and from taking $$ for $.
+func escapeVariable(value string) string { return strings.ReplaceAll(value, "$", "$$") }
 
 func fieldVariable(name, path string) object {
 	return object{"name": name, "valueFrom": object{"fieldRef": object{"fieldPath": path}}}
@@ -230,7 +246,9 @@ func (w *wish) startProbe() object {
 	if w.probe == probeNone || address == "" {
 		return nil
 	}
-	probe := object{"periodSeconds": probePeriod, "timeoutSeconds": probeTimeout, "failureThreshold": probeFailures}
+	// The container is not killed while it is told not to be ready.
+	failures := probeFailures + int(math.Ceil(w.duration(readinessKey).Seconds()/probePeriod))
+	probe := object{"periodSeconds": probePeriod, "timeoutSeconds": probeTimeout, "failureThreshold": failures}
 	if w.probe == probeHTTP && w.isAdminOpen() {
 		probe["httpGet"] = object{"path": "/readyz", "port": "fsproxy-admin", "scheme": "HTTP"}
 	} else {
@@ -272,12 +290,12 @@ func (w *wish) volumes() []any {
 // annotation says.
 const elsewhere = "/fsproxy-elsewhere"
 
-// problem is what the sidecar itself would say of its options, all of them
-// together. With a ConfigMap, which cannot be seen here, the rest of them is not
+// check is what the sidecar itself would say of its options, all of them
+// together, and of its memory. With a ConfigMap, which cannot be seen here, the rest of them is not
 // known; each by itself has been checked already.
-func (w *wish) problem() error {
+func (w *wish) check() (warnings []string, err error) {
 	if w.config != "" {
-		return nil
+		return nil, nil
 	}
 	var environ []string
 	for _, o := range config.Options() {
@@ -290,9 +308,9 @@ func (w *wish) problem() error {
 		}
 		environ = append(environ, o.Variable()+"="+value)
 	}
-	_, err := config.Load(config.Sources{Environ: environ})
+	cfg, err := config.Load(config.Sources{Environ: environ})
 	if err == nil {
-		return nil
+		return cfg.MemoryWarnings(config.Memory{Bytes: config.Bytes(w.memory.whole()), Source: Prefix + "memory"}), nil
 	}
 	var faults []string
 	for _, e := range unjoin(err) {
@@ -302,7 +320,7 @@ func (w *wish) problem() error {
 		}
 	}
 	if len(faults) == 0 {
-		return nil
+		return nil, nil
 	}
-	return fmt.Errorf("the sidecar would not start: %s", strings.Join(faults, "; "))
+	return nil, fmt.Errorf("the sidecar would not start: %s", strings.Join(faults, "; "))
 }

@@ -40,6 +40,10 @@ func TestBadReplyIsAnErrorAndNotKept(t *testing.T) {
 			if st := s.server.Stats(); st.FetchErrors != 1 {
 				t.Errorf("%d errors counted, want 1", st.FetchErrors)
 			}
+			told := strings.TrimSpace(strings.TrimPrefix(c.then, "-"))
+			if last := s.server.LastFailedRead(); last == nil || !strings.Contains(last.Error, told) || strings.Contains(last.Error, "\n") {
+				t.Errorf("the last read that failed is %+v, want one with %q", last, told)
+			}
 		})
 	}
 }

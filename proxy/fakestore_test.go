@@ -69,9 +69,14 @@ func (f *fakeStore) hangUp() {
 
 // answers has every request answered by do; "" leaves it without a reply.
 func (f *fakeStore) answers(do func(r *fakeRequest) string) {
+	f.answersSome(func(r *fakeRequest) (string, bool) { return do(r), true })
+}
+
+// answersSome is answers where do may leave a request to the test.
+func (f *fakeStore) answersSome(do func(r *fakeRequest) (reply string, ok bool)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.answer = func(r *fakeRequest) (string, bool) { return do(r), true }
+	f.answer = do
 }
 
 func (f *fakeStore) accept() {

@@ -141,6 +141,7 @@ func (m *miss) Done(reply []byte, joined bool, err error) cluster.Flusher {
 	}
 	if !ok && !rescued {
 		s.fetchErrors.Add(1)
+		s.failed.Store(&FailedRead{At: time.Now(), Error: errorLine(m.out)})
 	}
 	switch {
 	case m.dryRun:

@@ -123,30 +123,18 @@ func TestAReadFailsWithWhatItJoined(t *testing.T) {
 // Fetches that nobody waits for join others as well, and keep what they bring
 // themselves at once.
 func TestARefreshAsksOnlyForWhatIsNotOnItsWay(t *testing.T) {
-	s, store, p := held(t, func(c *cache.Config) { c.StaleWhileRevalidate = 2 * time.Second })
-	s.cache.Mark(cover("f", "g"))
-	time.Sleep(3 * cache.TickLength)
+	s, store, p, e := due(t, "f", "g")
 	reader := s.dial()
-	reader.send(cmd("HMGET e h f"))
-	lead := store.wants("HMGET e h f")
-	var refresh *fakeRequest
-	await(t, "a refresh is sent", func() bool { // sooner or later the entity's turn comes
-		p.send(cmd("HMGET e f g"))
-		p.wants(array("F", "G"))
-		select {
-		case refresh = <-store.got:
-			return true
-		default:
-			return false
-		}
-	})
-	if got := refresh.String(); got != "HMGET e g" {
+	reader.send(cmd("HMGET " + e + " h f"))
+	lead := store.wants("HMGET " + e + " h f")
+	refresh, _ := store.refreshOf(p, e)
+	if got := refresh.String(); got != "HMGET "+e+" g" {
 		t.Errorf("the refresh is %q", got)
 	}
 	lead.reply(array("H", "F2"))
 	refresh.reply(array("G2"))
 	reader.wants(array("H", "F2"))
-	await(t, "all is fresh", func() bool { return p.do("HMGET e f g h") == array("F2", "G2", "H") })
+	await(t, "all is fresh", func() bool { return p.do("HMGET "+e+" f g h") == array("F2", "G2", "H") })
 }
 
 func TestWarmingAsksOnlyForWhatIsNotOnItsWay(t *testing.T) {

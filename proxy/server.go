@@ -77,6 +77,8 @@ type Server struct {
 
 	accepted, refused, outputLimit, protocolErrors, fetchErrors, authFailures atomic.Uint64
 	staleOnError                                                              atomic.Uint64 // values
+	failed                                                                    atomic.Pointer[FailedRead]
+	lastRefusal                                                               atomic.Int64 // Unix nanoseconds; 0: nobody was refused
 	other                                                                     otherCommands
 	writing                                                                   atomic.Int64 // forwarded writes that were not answered yet, of all clients
 
@@ -246,7 +248,8 @@ func (s *Server) accept(l net.Listener) error {
 // admit starts serving a connection, or refuses it in Redis' words.
 func (s *Server) admit(nc net.Conn, view View) {
 	s.mu.Lock()
-	full := len(s.clients) >= s.tuned.Load().MaxClients
+	most := s.tuned.Load().MaxClients
+	full := len(s.clients) >= most
 	var c *client
 	if !full && !s.closing.Load() {
 		c = s.newClient(nc)
@@ -257,6 +260,9 @@ func (s *Server) admit(nc net.Conn, view View) {
 	s.mu.Unlock()
 	if c == nil {
 		s.refused.Add(1)
+		if full {
+			s.tellRefusal(most)
+		}
 		turnDown(nc)
 		return
 	}
@@ -266,6 +272,18 @@ func (s *Server) admit(nc net.Conn, view View) {
 		return
 	}
 	c.socket.WantRead(true)
+}
+
+// refusalsOver is how long nobody was refused when the next refusal is told of: one
+// line for each time that clients are too many, not for each client.
+const refusalsOver = time.Minute
+
+// tellRefusal logs that clients are refused, if that is news.
+func (s *Server) tellRefusal(most int) {
+	now := time.Now().UnixNano()
+	if before := s.lastRefusal.Swap(now); before == 0 || now-before > int64(refusalsOver) {
+		s.log.Warn("clients are refused: as many are connected as may be", "limits.max_clients", most)
+	}
 }
 
 // turnDown ends a connection in Redis' words. One of TLS gets none, as from

@@ -1,8 +1,11 @@
 package proxy
 
 import (
+	"bytes"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -22,6 +25,29 @@ type Stats struct {
 	AuthFailures      uint64 // attempts to authenticate that were refused
 	StaleOnError      uint64 // stale values served because their fetch failed
 	Other             []CommandCount
+}
+
+// FailedRead is a read that was answered with an error.
+type FailedRead struct {
+	At    time.Time
+	Error string // what the client was told, shortened; never a value
+}
+
+// LastFailedRead is the newest; nil where there was none.
+func (s *Server) LastFailedRead() *FailedRead { return s.failed.Load() }
+
+// maxErrorLine is how much of an error is kept to be shown, in bytes: all of
+// fsproxy's own, for one fetcher.
+const maxErrorLine = 300
+
+// errorLine is what an error of the protocol says.
+func errorLine(reply []byte) string {
+	line, _, _ := bytes.Cut(bytes.TrimPrefix(reply, []byte("-")), []byte("\r\n"))
+	line = bytes.TrimPrefix(line, []byte("ERR fsproxy: "))
+	if len(line) > maxErrorLine {
+		return strings.ToValidUTF8(string(line[:maxErrorLine]), "") + "…"
+	}
+	return strings.ToValidUTF8(string(line), "?")
 }
 
 // CommandCount counts the commands of one name that did not ask the cache.

@@ -13,6 +13,7 @@ type Sample struct {
 	Fetches  float64  `json:"fetches"`            // sent to the store, a second
 	Bypassed float64  `json:"bypassed"`           // reads a second that went past the cache
 	Errors   float64  `json:"errors"`             // reads answered with an error, a second
+	Refused  float64  `json:"refused"`            // client connections a second, as limits.max_clients were open
 
 	HitP50  *float64 `json:"hit_p50_seconds,omitempty"`
 	HitP99  *float64 `json:"hit_p99_seconds,omitempty"`

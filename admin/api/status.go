@@ -8,12 +8,12 @@ type Health string
 
 // The verdicts.
 const (
-	HealthOK       Health = "ok"
+	HealthOK       Health = "ok"       // of a problem: worth knowing, and no trouble
 	HealthDegraded Health = "degraded" // clients are served; something wants to be looked at
 	HealthFailing  Health = "failing"  // clients get errors, or are about to
 )
 
-// Problem is one reason for a verdict other than ok.
+// Problem is one reason for a verdict, or worth knowing though the verdict is ok.
 type Problem struct {
 	Health Health `json:"health"` // the verdict that it alone would give
 	What   string `json:"what"`
@@ -39,7 +39,7 @@ type Status struct {
 	UptimeSeconds float64     `json:"uptime_seconds"`
 	Store         Store       `json:"store"`
 	Totals        Totals      `json:"totals"`
-	Now           Sample      `json:"now"` // the last second
+	Now           Sample      `json:"now"` // the last second; latencies, which are sampled, of up to 20 s before
 	Memory        Memory      `json:"memory"`
 	Connections   Connections `json:"connections"`
 	Reload        Reload      `json:"reload"`

@@ -9,6 +9,7 @@ type Option struct {
 	Default    string `json:"default"`
 	Origin     string `json:"origin"` // "default", or where the value was given
 	Reloadable bool   `json:"reloadable"`
+	Waiting    bool   `json:"waiting"` // the file has another value, which a restart would take over
 	Meaning    string `json:"meaning"`
 }
 

@@ -80,7 +80,7 @@ func baseURL(address string) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("the admin address %q is neither host:port nor a URL: %w", address, err)
 		}
-		return "http://" + net.JoinHostPort(dialable(host), port), nil
+		return "http://" + net.JoinHostPort(Dialable(host), port), nil
 	}
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
@@ -89,8 +89,8 @@ func baseURL(address string) (string, error) {
 	return strings.TrimSuffix(address, "/"), nil
 }
 
-// dialable turns the address of all interfaces into the one of loopback.
-func dialable(host string) string {
+// Dialable turns the address of all interfaces into the one of loopback.
+func Dialable(host string) string {
 	ip, err := netip.ParseAddr(host)
 	switch {
 	case host == "", err == nil && ip == netip.IPv4Unspecified():

@@ -16,18 +16,13 @@ let samples = [], status, charts, span = Number(localStorage.getItem("fsproxy-sp
 
 const sparse = 20000; // ms: the latency of hits is sampled, and not there each second
 
-// recent is a figure of a sample, or one of shortly before.
-function recent(key, now) {
-  return now[key] ?? samples.findLast((s) => s[key] !== undefined && now.time - s.time <= sparse)?.[key];
-}
-
 // Tiles: what a person wants to know at a glance.
 
 const tiles = [
   { id: "hit-rate", main: true, label: "Answered from memory", value: (s) => percent(s.now.hit_rate), note: (s) => `${percent(s.totals.hit_rate)} since the start` },
   { id: "avoided", main: true, label: "Store reads avoided", value: (s) => rate(s.now.hits), note: (s) => `${count(s.totals.reads_avoided)} since the start` },
   { id: "reads", label: "Reads", value: (s) => rate(s.now.reads), note: (s) => `of ${count(s.now.fields)} fields` },
-  { id: "latency", label: "Latency of a hit", value: (s) => latency(recent("hit_p50_seconds", s.now)), note: (s) => `median; a miss: ${latency(recent("miss_p50_seconds", s.now))}` },
+  { id: "latency", label: "Latency of a hit", value: (s) => latency(s.now.hit_p50_seconds), note: (s) => `median; a miss: ${latency(s.now.miss_p50_seconds)}` },
   { id: "cpu", label: "CPU cores", value: (s) => cores(s.now.cpu), note: (s) => s.now.reads ? `${latency(s.now.cpu / s.now.reads)} a read` : "idle" },
   { id: "memory", label: "Cache", value: (s) => bytes(s.memory.cache_bytes), meter: (s) => s.memory.cache_bytes / s.memory.cache_max_bytes, note: (s) => `of ${bytes(s.memory.cache_max_bytes)}, ${count(s.memory.rows)} rows` },
 ];

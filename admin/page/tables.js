@@ -86,7 +86,7 @@ export const options = new Table({
     { key: "key", label: "Option", className: "key", sub: (r) => r.meaning },
     { key: "value", label: "Value", className: "key", show: (r) => r.value || "empty" },
     { key: "origin", label: "From", className: "long", tag: (r) => r.origin === "default" ? "plain" : "" },
-    { key: "reloadable", label: "Changes", value: (r) => r.reloadable ? "at run time" : "at a restart" },
+    { key: "reloadable", label: "Changes", value: (r) => r.waiting ? "waits for a restart" : r.reloadable ? "at run time" : "at a restart", tag: (r) => r.waiting ? "degraded" : "" },
   ],
 });
 options.sort = { column: { key: "none", value: () => 0 }, order: 1 }; // as the table of options has them

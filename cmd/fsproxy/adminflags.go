@@ -14,6 +14,9 @@ import (
 // adminFlags say which running fsproxy is asked.
 type adminFlags struct{ address, tokenFile string }
 
+// tokenVariable holds the admin token where --token-file does not name it.
+const tokenVariable = config.TokenVariable
+
 // addressVariable is that of admin.address: in the container of a sidecar it is
 // where the sidecar answers.
 const addressVariable = "FSPROXY_ADMIN_ADDRESS"

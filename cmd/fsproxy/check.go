@@ -7,12 +7,12 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/fsproxy/fsproxy/admin/client"
 	"github.com/fsproxy/fsproxy/config"
 )
 
@@ -143,18 +143,5 @@ func readyURL(ready, admin string) (string, error) {
 	if port == "0" {
 		return "", errors.New("admin.address has port 0, so its port is known only to the process; give --ready=ADDRESS")
 	}
-	return "http://" + net.JoinHostPort(dialable(host), port) + "/readyz", nil
-}
-
-// dialable turns the address of all interfaces into the one of loopback.
-func dialable(host string) string {
-	ip, err := netip.ParseAddr(host)
-	switch {
-	case host == "", err == nil && ip == netip.IPv4Unspecified():
-		return "127.0.0.1"
-	case err == nil && ip == netip.IPv6Unspecified():
-		return "::1"
-	default:
-		return host
-	}
+	return "http://" + net.JoinHostPort(client.Dialable(host), port) + "/readyz", nil
 }

@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/fsproxy/fsproxy/admin/api"
 	"github.com/fsproxy/fsproxy/admin/client"
@@ -54,8 +55,7 @@ func newCtlCommand() *cobra.Command {
 			return usageError{fmt.Errorf("say what to ask; `%s --help` lists what there is", cmd.CommandPath())}
 		},
 	}
-	c.add(cmd.PersistentFlags())
-	cmd.PersistentFlags().StringVarP(&c.output, "output", "o", outputTable, "`form` of what is printed: table or json")
+	c.flags(cmd.PersistentFlags())
 	cmd.AddCommand(
 		reading(c, "status", "What it is, and how it is", api.PathStatus, writeStatus),
 		reading(c, "config", "The configuration in force, and where each value comes from", api.PathConfig, writeConfig),
@@ -71,6 +71,12 @@ func newCtlCommand() *cobra.Command {
 		c.mode(), c.invalidate(), c.flush(), c.reload(),
 	)
 	return cmd
+}
+
+// flags adds what all subcommands understand.
+func (c *ctl) flags(flags *pflag.FlagSet) {
+	c.add(flags)
+	flags.StringVarP(&c.output, "output", "o", outputTable, "`form` of what is printed: table or json")
 }
 
 // write prints an answer as T in the form asked for.

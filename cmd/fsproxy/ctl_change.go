@@ -60,36 +60,6 @@ func (c *ctl) mode() *cobra.Command {
 	}
 }
 
-func (c *ctl) invalidate() *cobra.Command {
-	var wanted api.Invalidate
-	cmd := &cobra.Command{
-		Use: "invalidate --feature NAME | --entity KEY | --all", Short: "Have a feature, an entity or everything fetched anew",
-		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			given := 0
-			for _, is := range []bool{wanted.Feature != "", wanted.Entity != "", wanted.All} {
-				if is {
-					given++
-				}
-			}
-			if given != 1 {
-				return usageError{errors.New("say what to invalidate: one of --feature NAME, --entity KEY and --all")}
-			}
-			return change(cmd.Context(), c, cmd.OutOrStdout(), api.PathInvalidate, wanted, func(out *tabwriter.Writer, done api.Invalidated) {
-				fmt.Fprintf(out, "invalidated %s", done.What)
-				if wanted.Entity == "" {
-					fmt.Fprintf(out, " (%d known features)", done.Features)
-				}
-				fmt.Fprintln(out)
-			})
-		},
-	}
-	cmd.Flags().StringVar(&wanted.Feature, "feature", "", "`name`, field or pattern of features")
-	cmd.Flags().StringVar(&wanted.Entity, "entity", "", "`key` of a hash")
-	cmd.Flags().BoolVar(&wanted.All, "all", false, "everything")
-	return cmd
-}
-
 func (c *ctl) flush() *cobra.Command {
 	return &cobra.Command{Use: "flush", Short: "Drop all rows", Args: noArguments, RunE: func(cmd *cobra.Command, _ []string) error {
 		return change(cmd.Context(), c, cmd.OutOrStdout(), api.PathFlush, nil, func(out *tabwriter.Writer, done api.Flushed) {

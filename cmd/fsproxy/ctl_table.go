@@ -16,7 +16,11 @@ func writeStatus(out *tabwriter.Writer, s api.Status) {
 	row := func(name, format string, args ...any) { fmt.Fprintf(out, name+"\t"+format+"\n", args...) }
 	row("health", "%s", s.Health)
 	for _, p := range s.Problems {
-		row("  "+string(p.Health), "%s", p.What)
+		verdict := string(p.Health)
+		if p.Health == api.HealthOK {
+			verdict = "note"
+		}
+		row("  "+verdict, "%s", strings.ReplaceAll(p.What, "\n", "\n\t"))
 		row("", "-> %s", p.Do)
 	}
 	row("mode", "%s%s", s.Mode, rulesNote(s))
@@ -26,7 +30,7 @@ func writeStatus(out *tabwriter.Writer, s api.Status) {
 	if s.Store.Kind == "" {
 		row("store", "not found yet")
 	} else {
-		row("store", "%s, version %s, %d fetchers, topology %s old", s.Store.Kind, s.Store.Version, s.Store.Fetchers, shortTime(&s.Store.AgeSeconds))
+		row("store", "%s, version %s, %d fetchers, topology %s old", s.Store.Kind, cmp.Or(s.Store.Version, "not known"), s.Store.Fetchers, shortTime(&s.Store.AgeSeconds))
 	}
 	row("from memory", "%s of fields now, %s since the start", share(s.Now.HitRate), share(s.Totals.HitRate))
 	row("reads", "%s/s, %s/s of them not asked of the store; %s avoided since the start", shortCount(s.Now.Reads), shortCount(s.Now.Hits), shortCount(float64(s.Totals.ReadsAvoided)))
@@ -34,7 +38,7 @@ func writeStatus(out *tabwriter.Writer, s api.Status) {
 	row("latency", "hit p50 %s p99 %s, miss p50 %s p99 %s", shortTime(s.Now.HitP50), shortTime(s.Now.HitP99), shortTime(s.Now.MissP50), shortTime(s.Now.MissP99))
 	row("cache", "%s of %s, %d entities, %d values", shortBytes(s.Memory.Cache), shortBytes(s.Memory.CacheMax), s.Memory.Rows, s.Memory.Values)
 	row("process", "%.2f cores, %s of %s (%s)", s.Now.CPU, shortBytes(s.Memory.Resident), shortBytes(s.Memory.Limit), s.Memory.LimitFrom)
-	row("clients", "%d", s.Connections.Open)
+	row("clients", "%d, %d refused since the start", s.Connections.Open, s.Connections.Refused)
 	writeComparison(row, s.Comparison)
 	if s.Shadow != nil {
 		row("shadow", "%s: %g %% of the fetches are repeated there", strings.Join(s.Shadow.Addresses, " "), s.Shadow.Percent)
@@ -71,6 +75,9 @@ func writeConfig(out *tabwriter.Writer, c api.Config) {
 		when := "at a restart"
 		if o.Reloadable {
 			when = "at run time"
+		}
+		if o.Waiting {
+			when = "waits for a restart"
 		}
 		fmt.Fprintf(out, "%s\t%s\t%s\t%s\n", o.Key, orUnknown(o.Value), o.Origin, when)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"text/tabwriter"
+	"time"
 
 	"github.com/alicebob/miniredis/v2"
 
@@ -79,7 +80,7 @@ func TestCtlHasAnActionForEachPathOfTheAPI(t *testing.T) {
 		{"changes", "rules: canary mode from live to dry-run"},
 		{"mode off", "the mode is off"},
 		{"mode live", "the mode is live"},
-		{"invalidate --feature f*", `invalidated feature "f*" (0 known features)`},
+		{"invalidate --feature f*", `invalidated feature "f*", which nobody has asked for so far: see that the name is right`},
 		{"invalidate --entity e", `invalidated entity "e"`},
 		{"invalidate --all", "invalidated everything"},
 		{"flush", "dropped 0 rows"},
@@ -176,8 +177,42 @@ func TestAFrameFitsItsWindow(t *testing.T) {
 	if whole := strings.Join(f.lines(400, 0), "\n"); !strings.Contains(whole, "3 wrong") || !strings.Contains(whole, "live would: answer 50") {
 		t.Errorf("what was compared is not in\n%s", whole)
 	}
+	if whole := strings.Join(f.lines(60, 0), " "); strings.Count(whole, "long") != 100 {
+		t.Errorf("a long problem is not all there:\n%s", whole)
+	}
 	if len(f.samples) != keptSamples {
 		t.Errorf("%d samples are kept", len(f.samples))
+	}
+}
+
+// A latency is not there in each second: the last one stands for those after it.
+func TestAFrameBridgesSecondsWithoutALatency(t *testing.T) {
+	latency, now := 0.001, time.Now().UnixMilli()
+	for silence, want := range map[int]string{0: "1ms", 20: "1ms", 21: unknown} {
+		f := frame{samples: []api.Sample{{Time: now, HitP50: &latency}}}
+		for i := range silence {
+			f.samples = append(f.samples, api.Sample{Time: now + int64(i+1)*1000})
+		}
+		for _, line := range f.charts(80) {
+			if fields := strings.Fields(line); strings.HasPrefix(line, "hit p50") && fields[2] != want {
+				t.Errorf("%d s after it: %s", silence, line)
+			}
+		}
+	}
+}
+
+// All mistakes of a file are below each other, and what waits for a restart is told.
+func TestAStatusTellsOfTheConfigurationFile(t *testing.T) {
+	var text strings.Builder
+	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	writeStatus(table, api.Status{Problems: []api.Problem{
+		{Health: api.HealthDegraded, What: "first\nsecond", Do: "mend it"}, {Health: api.HealthOK, What: "wait", Do: "restart"},
+	}})
+	_ = table.Flush()
+	for _, want := range []string{"\n  degraded   first\n             second\n             -> mend it\n", "\n  note       wait\n"} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("%q is not in\n%s", want, text.String())
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -9,9 +10,11 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/fsproxy/fsproxy/config"
 	"github.com/fsproxy/fsproxy/inject"
 )
 
@@ -23,7 +26,12 @@ type injectFlags struct {
 	namespace, service string
 	secret, webhook    string
 	options            []string
+	linger             time.Duration
 }
+
+// injectorLinger is how long it takes at most, usually, until no API server is
+// led to a Pod any more that is told to stop.
+const injectorLinger = 5 * time.Second
 
 func newInjectCommand() *cobra.Command {
 	var f injectFlags
@@ -62,6 +70,7 @@ func newInjectCommand() *cobra.Command {
 	flags.BoolVar(&f.strict, "strict", false, "deny the Pods that asked for the sidecar and cannot have it, rather than let them start without")
 	flags.StringVar(&f.certFile, "tls-cert-file", "", "PEM `file` of the webhook's certificate, read anew when it changes; empty: one is made and renewed")
 	flags.StringVar(&f.keyFile, "tls-key-file", "", "PEM `file` of its key")
+	flags.DurationVar(&f.linger, "linger", injectorLinger, "how long Pods are still taken after the signal to stop, for API servers that do not know of it yet")
 	flags.StringVar(&f.namespace, "namespace", "", "`name` of the injector's namespace; empty: the Pod's own")
 	flags.StringVar(&f.service, "service", "fsproxy-injector", "`name` of the Service that the made certificate is for")
 	flags.StringVar(&f.secret, "secret-name", "fsproxy-injector-certificates", "`name` of the Secret that keeps the made certificate")
@@ -134,8 +143,8 @@ func runInjector(ctx context.Context, log *slog.Logger, cfg inject.Config, f inj
 	if err != nil {
 		return err
 	}
-	server := inject.NewServer(in, inject.ServerConfig{Strict: f.strict, Log: log})
-	look, err := certificates(f, server, log)
+	limitMemory()
+	server, look, err := newWebhook(in, log, f)
 	if err != nil {
 		return err
 	}
@@ -170,16 +179,44 @@ func isOldCluster(ctx context.Context, log *slog.Logger) bool {
 	return !native
 }
 
-// certificates is what looks after the server's certificate: files that
-// somebody else renews, or a keeper that makes it.
-func certificates(f injectFlags, server *inject.Server, log *slog.Logger) (run func(context.Context), err error) {
+// newWebhook is the webhook's server, and what looks after its certificate:
+// files that somebody else renews are read when they are needed, so a keeper
+// that makes it, or nobody.
+func newWebhook(in *inject.Injector, log *slog.Logger, f injectFlags) (server *inject.Server, look func(context.Context), err error) {
 	if err := f.checkPair(); err != nil {
-		return nil, usageError{err}
+		return nil, nil, usageError{err}
 	}
+	cfg := inject.ServerConfig{Strict: f.strict, Log: log, Linger: f.linger}
 	if f.certFile != "" {
-		files := &inject.Files{Certificate: f.certFile, Key: f.keyFile, Use: server.SetCertificate, Log: log}
-		return files.Run, files.Load()
+		cfg.Certificate, err = certificateOf(f, log)
+		return inject.NewServer(in, cfg), func(context.Context) {}, err
 	}
+	keeper, err := newKeeper(log, f)
+	if err != nil {
+		return nil, nil, err
+	}
+	server = inject.NewServer(in, cfg)
+	keeper.Use = server.SetCertificate
+	return server, keeper.Run, nil
+}
+
+// certificateOf is what the files hold whenever it is asked.
+func certificateOf(f injectFlags, log *slog.Logger) (func() *tls.Certificate, error) {
+	files, err := config.ListenerTLS{CertFile: f.certFile, KeyFile: f.keyFile}.Server(log)
+	if err != nil {
+		return nil, fmt.Errorf("the webhook's TLS (--tls-cert-file, --tls-key-file): %w", err)
+	}
+	return func() *tls.Certificate {
+		now, err := files.GetConfigForClient(nil)
+		if err != nil {
+			return nil
+		}
+		return &now.Certificates[0]
+	}, nil
+}
+
+// newKeeper makes certificates for the Service in front of this process.
+func newKeeper(log *slog.Logger, f injectFlags) (*inject.Keeper, error) {
 	api, err := inject.InCluster()
 	if err != nil {
 		return nil, err
@@ -191,9 +228,8 @@ func certificates(f injectFlags, server *inject.Server, log *slog.Logger) (run f
 		}
 	}
 	service := f.service + "." + namespace + ".svc"
-	keeper := &inject.Keeper{
-		API: api, Namespace: namespace, Secret: f.secret, Webhook: f.webhook,
-		Names: []string{service, service + ".cluster.local"}, Use: server.SetCertificate, Log: log,
-	}
-	return keeper.Run, nil
+	return &inject.Keeper{
+		API: api, Namespace: namespace, Secret: f.secret, Webhook: f.webhook, Service: f.service,
+		Names: []string{service, service + ".cluster.local"}, Log: log,
+	}, nil
 }

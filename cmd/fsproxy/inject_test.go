@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"log/slog"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -95,10 +96,31 @@ func TestTheInjectorServesWithGivenCertificatesUntilItIsStopped(t *testing.T) {
 	listening := false
 	log := writerThatSees{"the injector is listening", func() { listening = true; cancel() }}
 	code := run(ctx, []string{
-		"inject", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--tls-cert-file", certificate, "--tls-key-file", key,
+		"inject", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--tls-cert-file", certificate, "--tls-key-file", key, "--linger", "0s",
 	}, io.Discard, log)
 	if code != exitDone || !listening {
 		t.Errorf("exit code %d, listening %v", code, listening)
+	}
+}
+
+func TestARenewedCertificateOfTheInjectorIsShown(t *testing.T) {
+	first, second := issue(t, 1), issue(t, 2)
+	current, err := certificateOf(injectFlags{serviceFlags: serviceFlags{certFile: first.cert, keyFile: first.key}}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := current().Leaf.SerialNumber.Int64(); n != 1 {
+		t.Fatalf("shows certificate %d", n)
+	}
+	for from, to := range map[string]string{second.cert: first.cert, second.key: first.key} {
+		if err := os.Rename(from, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for end := time.Now().Add(20 * time.Second); current().Leaf.SerialNumber.Int64() != 2; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the renewed certificate is not shown")
+		}
 	}
 }
 

@@ -48,8 +48,18 @@ func TestInvalidateAsksForOneThing(t *testing.T) {
 	} {
 		code, out, errs := invalidate(t, append(c.args, "--admin", server.Listener.Addr().String())...)
 		value, _ := json.Marshal(got[c.field])
-		if code != exitDone || len(got) != 1 || string(value) != c.want || token != "Bearer "+c.token || !strings.Contains(out, "forgotten: that") {
+		if code != exitDone || len(got) != 1 || string(value) != c.want || token != "Bearer "+c.token || !strings.Contains(out, "invalidated that") {
 			t.Errorf("%q: exit %d, asked %v with %q, said %q %q", c.args, code, got, token, out, errs)
+		}
+	}
+}
+
+// In the container of a sidecar the variable says where it answers.
+func TestEachCommandThatAsksFindsTheSidecarByItself(t *testing.T) {
+	t.Setenv(addressVariable, runSidecar(t, "admin: {address: \"127.0.0.1:0\"}\n"))
+	for _, args := range [][]string{{"invalidate", "--all"}, {"ctl", "invalidate", "--all"}, {"ctl", "status"}, {"top", "--once"}} {
+		if code, _, stderr := command(t, args...); code != exitDone {
+			t.Errorf("%v ends with %d: %s", args, code, stderr)
 		}
 	}
 }

@@ -21,43 +21,77 @@ import (
 
 var (
 	metricName = regexp.MustCompile(`\b(fsproxy_[a-z_]+[a-z])\b(?:\{([^}]*)\})?`)
-	metricRow  = regexp.MustCompile("(?m)^\\| `(fsproxy_[a-z_]+)` \\| [a-z]+ \\| ([^|]*) \\|")
-	matcher    = regexp.MustCompile(`([a-z_]+)(?:=~|!~|!=|=)`)
+	metricRow  = regexp.MustCompile("(?m)^\\| `(fsproxy_[a-z_]+)` \\| [a-z]+ \\| ([^|]*) \\| (.*) \\|$")
+	matcher    = regexp.MustCompile(`([a-z_]+)(?:=~|!~|!=|=)"([^"]*)"`)
+	grouping   = regexp.MustCompile(`\b(?:by|without|on|ignoring|group_left|group_right) ?\(([a-z_, ]*)\)`)
+	plainValue = regexp.MustCompile(`^[a-z_|-]+$`) // not a variable of the dashboard, nor a pattern
 	// byTarget are the labels that come of being scraped.
 	byTarget = []string{"namespace", "pod", "instance", "job", "container"}
 )
 
-// labelsOf are the labels of each metric that there is.
-func labelsOf() map[string][]string {
-	all := map[string][]string{
-		"fsproxy_inject_reviews_total":                        {"outcome"},
-		"fsproxy_inject_certificate_expiry_timestamp_seconds": nil,
+// metric is what is known of one: its labels, and its meaning, which names their
+// values.
+type metric struct {
+	labels  []string
+	meaning string
+}
+
+// metrics are all that there are.
+func metrics() map[string]metric {
+	all := map[string]metric{
+		"fsproxy_inject_reviews_total":                        {labels: []string{"outcome"}, meaning: "injected, skipped, refused"},
+		"fsproxy_inject_certificate_expiry_timestamp_seconds": {},
 	}
 	for _, row := range metricRow.FindAllStringSubmatch(admin.MarkdownTable()+rcm.MarkdownTable(), -1) {
-		all[row[1]] = strings.Split(strings.TrimSpace(row[2]), ", ")
+		all[row[1]] = metric{strings.Split(strings.TrimSpace(row[2]), ", "), row[3]}
 	}
 	return all
 }
 
+// names tells whether a meaning has a value of a label in it, as a word.
+func (m metric) names(value string) bool {
+	return regexp.MustCompile(`(?:^|[^a-z_-])` + value + `(?:$|[^a-z_-])`).MatchString(m.meaning)
+}
+
 func TestDashboardAndAlertsAskOnlyForMetricsThatThereAre(t *testing.T) {
-	known := labelsOf()
+	known := metrics()
 	for _, file := range []string{"alerts.yaml", "dashboard.json"} {
 		text, err := os.ReadFile(filepath.Join(deployFolder, "chart", "files", file))
 		if err != nil {
 			t.Fatal(err)
 		}
-		names := metricName.FindAllStringSubmatch(strings.ReplaceAll(string(text), `\"`, `"`), -1)
+		plain := strings.ReplaceAll(string(text), `\"`, `"`)
+		names := metricName.FindAllStringSubmatch(plain, -1)
 		if len(names) < 20 {
 			t.Errorf("%s: only %d metrics", file, len(names))
 		}
 		for _, name := range names {
-			labels, is := known[strings.TrimSuffix(name[1], "_bucket")]
+			metric, is := known[strings.TrimSuffix(name[1], "_bucket")]
 			if !is {
 				t.Errorf("%s: there is no metric %s", file, name[1])
 			}
 			for _, m := range matcher.FindAllStringSubmatch(name[2], -1) {
-				if !slices.Contains(labels, m[1]) && !slices.Contains(byTarget, m[1]) {
+				if slices.Contains(byTarget, m[1]) {
+					continue
+				}
+				if !slices.Contains(metric.labels, m[1]) {
 					t.Errorf("%s: %s has no label %s", file, name[1], m[1])
+				}
+				for value := range strings.SplitSeq(m[2], "|") {
+					if plainValue.MatchString(m[2]) && !metric.names(value) {
+						t.Errorf("%s: no %s of %s is %s, by what it means: %s", file, m[1], name[1], value, metric.meaning)
+					}
+				}
+			}
+		}
+		every := slices.Concat(byTarget, []string{"le"})
+		for _, metric := range known {
+			every = append(every, metric.labels...)
+		}
+		for _, group := range grouping.FindAllStringSubmatch(plain, -1) {
+			for label := range strings.SplitSeq(group[1], ",") {
+				if label = strings.TrimSpace(label); label != "" && !slices.Contains(every, label) {
+					t.Errorf("%s: %s: no metric has the label %s", file, group[0], label)
 				}
 			}
 		}

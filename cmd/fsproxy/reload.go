@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -113,6 +114,9 @@ func (r *reloader) attempt(again bool) {
 	var now *config.Config
 	var apply func()
 	later, err := r.load()
+	if err == nil && r.path != "" && later.FileSaysNothing() && !r.loaded.FileSaysNothing() {
+		err = fmt.Errorf("%s has no option in it any more: it may have been cut off; restart if the defaults are meant", r.path)
+	}
 	if err == nil {
 		now = before.TakeOver(later)
 		apply, err = r.prepare(r.loaded, now)

@@ -47,6 +47,26 @@ func (r *reloading) write(text string) {
 	}
 }
 
+// A file that is being written, or was cut off, is empty for a while: its defaults are
+// meant by nobody, and "live" is one of them.
+func TestAFileThatBecameEmptyIsNotTakenOver(t *testing.T) {
+	for _, text := range []string{"", "# nothing\n", "{}"} {
+		r := newReloading(t, "mode: dry-run\n")
+		r.write(text)
+		if got := r.reload(); got.OK || !strings.Contains(got.Error, "no option in it any more") || r.config().Mode != config.ModeDryRun {
+			t.Errorf("%q: %+v, mode %s", text, got, r.config().Mode)
+		}
+		r.write("mode: off\n")
+		if got := r.reload(); !got.OK || r.config().Mode != config.ModeOff {
+			t.Errorf("%q, mended: %+v", text, got)
+		}
+	}
+	r := newReloading(t, "")
+	if got := r.reload(); !got.OK {
+		t.Errorf("a file that was empty before: %+v", got)
+	}
+}
+
 func TestAReloadTakesOverWhatMayChangeAndNamesTheRest(t *testing.T) {
 	r := newReloading(t, "cache: {write_settle: 1s}\nwarm: {interval: 1h}\n")
 	r.write("cache: {write_settle: 2s}\nwarm: {interval: 2h}\nmode: off\n")

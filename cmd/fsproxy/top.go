@@ -76,14 +76,26 @@ func topOnce(ctx context.Context, asker *client.Client, out io.Writer) error {
 
 // topLines prints a line a sample until ctx ends.
 func topLines(ctx context.Context, asker *client.Client, out io.Writer) error {
+	lately := make([]api.Sample, 0, keptSamples)
+	latency := func(of func(*api.Sample) *float64) string {
+		values := make([]*float64, len(lately))
+		for i := range lately {
+			values[i] = of(&lately[i])
+		}
+		bridge(lately, values)
+		return shortTime(values[len(values)-1])
+	}
 	fmt.Fprintln(out, "TIME      READS/S  MEMORY  FETCHES/S  ERRORS/S  HIT P50  MISS P50  MISS P99     CACHE   CPU")
 	err := asker.Events(ctx, func(e client.Event) error {
 		var s api.Sample
 		if e.Name != "sample" || json.Unmarshal(e.Data, &s) != nil {
 			return nil
 		}
+		lately = append(lately, s)
+		lately = lately[max(0, len(lately)-keptSamples):]
 		_, err := fmt.Fprintf(out, "%s  %7s  %6s  %9s  %8s  %7s  %8s  %8s  %8s  %.2f\n", time.UnixMilli(s.Time).Format("15:04:05"), shortCount(s.Reads), share(s.HitRate),
-			shortCount(s.Fetches), shortCount(s.Errors), shortTime(s.HitP50), shortTime(s.MissP50), shortTime(s.MissP99), shortBytes(s.CacheBytes), s.CPU)
+			shortCount(s.Fetches), shortCount(s.Errors), latency(func(s *api.Sample) *float64 { return s.HitP50 }), latency(func(s *api.Sample) *float64 { return s.MissP50 }),
+			latency(func(s *api.Sample) *float64 { return s.MissP99 }), shortBytes(s.CacheBytes), s.CPU)
 		return err
 	})
 	if errors.Is(err, context.Canceled) {

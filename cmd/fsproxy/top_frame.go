@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/fsproxy/fsproxy/admin/api"
@@ -62,20 +63,25 @@ func (f *frame) take(e client.Event) (drawn bool) {
 // them; 0: as many as there are.
 func (f *frame) lines(width, height int) []string {
 	s := &f.status
-	lines := []string{fmt.Sprintf("fsproxy %s on %s   %s   mode %s   up %s   %d clients   %.2f cores", s.Build.Version, s.Host, strings.ToUpper(string(s.Health)), s.Mode+rulesNote(*s),
-		shortTime(&s.UptimeSeconds), s.Connections.Open, s.Now.CPU)}
+	lines := wrapped(width, fmt.Sprintf("fsproxy %s on %s   %s   mode %s   up %s   %d clients   %.2f cores", s.Build.Version, s.Host, strings.ToUpper(string(s.Health)), s.Mode+rulesNote(*s),
+		shortTime(&s.UptimeSeconds), s.Connections.Open, s.Now.CPU))
 	if f.away != "" {
-		lines = append(lines, "! not updating: "+f.away)
+		lines = append(lines, wrapped(width, "! not updating: "+f.away)...)
 	}
 	for _, p := range s.Problems {
-		lines = append(lines, "! "+p.What+" -> "+p.Do)
+		mark := "! "
+		if p.Health == api.HealthOK {
+			mark = "* "
+		}
+		lines = append(lines, wrapped(width, mark+p.What+" -> "+p.Do)...)
 	}
 	lines = append(lines, "")
 	lines = append(lines, f.charts(width)...)
-	lines = append(lines, "", fmt.Sprintf("%s avoided of %s reads since the start; cache %s of %s, %s entities; process %s",
-		shortCount(float64(s.Totals.ReadsAvoided)), shortCount(total(s.Totals.Reads)), shortBytes(s.Memory.Cache), shortBytes(s.Memory.CacheMax), shortCount(float64(s.Memory.Rows)), shortBytes(s.Memory.Resident)))
+	lines = append(lines, "")
+	lines = append(lines, wrapped(width, fmt.Sprintf("%s avoided of %s reads since the start; cache %s of %s, %s entities; process %s",
+		shortCount(float64(s.Totals.ReadsAvoided)), shortCount(total(s.Totals.Reads)), shortBytes(s.Memory.Cache), shortBytes(s.Memory.CacheMax), shortCount(float64(s.Memory.Rows)), shortBytes(s.Memory.Resident)))...)
 	writeComparison(func(name, format string, args ...any) {
-		lines = append(lines, name+": "+fmt.Sprintf(format, args...))
+		lines = append(lines, wrapped(width, name+": "+fmt.Sprintf(format, args...))...)
 	}, s.Comparison)
 	lines = append(lines, "")
 	lines = append(lines, f.fetcherLines()...)
@@ -95,6 +101,38 @@ func total(counts map[string]uint64) (sum float64) {
 		sum += float64(n)
 	}
 	return sum
+}
+
+// wrapped is a text in lines of at most width characters, where its words are not
+// longer; all but the first are indented.
+func wrapped(width int, text string) (lines []string) {
+	const indent = "  "
+	for i, line := range strings.Split(text, "\n") {
+		if i > 0 {
+			line = indent + line
+		}
+		for utf8.RuneCountInString(line) > width {
+			whole := []rune(line)[:width+1]
+			end := len(string(whole[:max(lastSpace(whole), 0)]))
+			if end <= len(indent) {
+				break // one long word, which is cut
+			}
+			lines = append(lines, line[:end])
+			line = indent + strings.TrimLeft(line[end:], " ")
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// lastSpace is where the last space is; -1: nowhere.
+func lastSpace(text []rune) int {
+	for i := len(text) - 1; i >= 0; i-- {
+		if text[i] == ' ' {
+			return i
+		}
+	}
+	return -1
 }
 
 // cut makes a line at most width characters long.
@@ -117,17 +155,19 @@ func (f *frame) charts(width int) []string {
 		value func(*api.Sample) *float64
 		text  func(*float64) string
 		most  float64 // of the scale; 0: the greatest there is
+
+		sparse bool // not there each second
 	}{
-		{"from memory", func(s *api.Sample) *float64 { return s.HitRate }, share, 1},
-		{"reads", number(func(s *api.Sample) float64 { return s.Reads }), perSecond, 0},
-		{"avoided", number(func(s *api.Sample) float64 { return s.Hits }), perSecond, 0},
-		{"fetches", number(func(s *api.Sample) float64 { return s.Fetches }), perSecond, 0},
-		{"errors", number(func(s *api.Sample) float64 { return s.Errors }), perSecond, 0},
-		{"hit p50", func(s *api.Sample) *float64 { return s.HitP50 }, shortTime, 0},
-		{"miss p50", func(s *api.Sample) *float64 { return s.MissP50 }, shortTime, 0},
-		{"miss p99", func(s *api.Sample) *float64 { return s.MissP99 }, shortTime, 0},
-		{"cache", number(func(s *api.Sample) float64 { return float64(s.CacheBytes) }), size, 0},
-		{"lag", func(s *api.Sample) *float64 { return s.Lag }, shortTime, 0},
+		{"from memory", func(s *api.Sample) *float64 { return s.HitRate }, share, 1, false},
+		{"reads", number(func(s *api.Sample) float64 { return s.Reads }), perSecond, 0, false},
+		{"avoided", number(func(s *api.Sample) float64 { return s.Hits }), perSecond, 0, false},
+		{"fetches", number(func(s *api.Sample) float64 { return s.Fetches }), perSecond, 0, false},
+		{"errors", number(func(s *api.Sample) float64 { return s.Errors }), perSecond, 0, false},
+		{"hit p50", func(s *api.Sample) *float64 { return s.HitP50 }, shortTime, 0, true},
+		{"miss p50", func(s *api.Sample) *float64 { return s.MissP50 }, shortTime, 0, true},
+		{"miss p99", func(s *api.Sample) *float64 { return s.MissP99 }, shortTime, 0, true},
+		{"cache", number(func(s *api.Sample) float64 { return float64(s.CacheBytes) }), size, 0, false},
+		{"lag", func(s *api.Sample) *float64 { return s.Lag }, shortTime, 0, false},
 	}
 	const label, figure = 12, 10 // columns
 	bars := max(10, min(keptSamples, width-label-figure-2))
@@ -138,12 +178,32 @@ func (f *frame) charts(width int) []string {
 		for i := range samples {
 			values[i] = row.value(&samples[i])
 		}
+		if row.sparse {
+			bridge(samples, values)
+		}
 		if n := len(values); n > 0 && values[n-1] != nil {
 			now = row.text(values[n-1])
 		}
 		lines = append(lines, fmt.Sprintf("%-*s %*s %s", label, row.name, figure, now, bar(values, row.most)))
 	}
 	return lines
+}
+
+// sparse is for how long a latency that was taken is shown where none is taken after
+// it: few hits are timed.
+const sparse = 20 * time.Second
+
+// bridge gives samples without a value that of shortly before.
+func bridge(samples []api.Sample, values []*float64) {
+	last := -1
+	for i, v := range values {
+		switch {
+		case v != nil:
+			last = i
+		case last >= 0 && samples[i].Time-samples[last].Time <= sparse.Milliseconds():
+			values[i] = values[last]
+		}
+	}
 }
 
 // bar draws a value a column, from nothing to most.

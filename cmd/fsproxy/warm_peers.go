@@ -42,6 +42,7 @@ func (s *sidecar) newPeers() {
 	s.peers.warmer = peer.New(peer.Config{
 		Addresses: warm.Peers, Token: token, Entities: warm.Entities, Rate: warm.Rate,
 		Within: warm.LoadTimeout, Follow: warm.Follow, MaxBytes: int64(warm.MaxBytes),
+		Build: buildName(), Views: views(s.cfg.Listeners),
 		Own: s.own, Fetch: s.proxy.Warm, Log: s.log,
 	})
 	if !warm.Rows {
@@ -49,7 +50,7 @@ func (s *sidecar) newPeers() {
 	}
 	s.peers.giver = peer.NewGiver(peer.GiverConfig{
 		Cache: s.cache, Clock: s.peers.clock, Ready: s.vouches, Checkpoints: s.sources.Checkpoints,
-		Identity: func() string { return identity(s.reload.config()) }, WrittenBy: readBuild().Version, MaxBytes: int64(warm.MaxBytes),
+		Identity: func() string { return identity(s.reload.config()) }, WrittenBy: buildName(), MaxBytes: int64(warm.MaxBytes),
 	})
 }
 

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
+
+	"github.com/fsproxy/fsproxy/pause"
 )
 
 // followPause keeps fetches of a broker apart, so that a busy topic's records
@@ -29,7 +31,7 @@ func (s *Source) follow(ctx context.Context, broker int32) {
 			return
 		}
 		if len(asks) == 0 {
-			sleep(ctx, wait)
+			pause.For(ctx, wait)
 			continue
 		}
 		got, next, err := s.brokers.fetch(ctx, broker, asks, buffer)
@@ -44,7 +46,7 @@ func (s *Source) follow(ctx context.Context, broker int32) {
 				t.partition.fail(err)
 			}
 			s.lookSoon()
-			sleep(ctx, pause(failures))
+			pause.For(ctx, backOff(failures))
 			continue
 		}
 		failures = 0
@@ -53,7 +55,7 @@ func (s *Source) follow(ctx context.Context, broker int32) {
 				s.take(t, part)
 			}
 		}
-		sleep(ctx, followPause)
+		pause.For(ctx, followPause)
 	}
 }
 

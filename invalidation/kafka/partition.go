@@ -92,7 +92,7 @@ func (p *partition) fail(err error) {
 	defer p.mu.Unlock()
 	p.failures++
 	p.failure = err
-	p.retryAt = time.Now().Add(pause(p.failures))
+	p.retryAt = time.Now().Add(backOff(p.failures))
 }
 
 func (p *partition) succeed() {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fsproxy/fsproxy/invalidation"
+	"github.com/fsproxy/fsproxy/pause"
 )
 
 // newPartition is one of a topic that acts on memory, read from position.
@@ -106,7 +107,7 @@ func (c *shrunken) offsets(_ context.Context, _ int32, asks map[partitionKey]int
 }
 
 func (c *shrunken) fetch(ctx context.Context, _ int32, _ []fetchAsk, buffer []byte) (map[partitionKey]fetched, []byte, error) {
-	sleep(ctx, time.Millisecond)
+	pause.For(ctx, time.Millisecond)
 	return nil, buffer, nil
 }
 
@@ -198,7 +199,7 @@ func TestAPositionThatWasSetAnewIsNotMovedByAnOldFetch(t *testing.T) {
 
 func TestPausesGrowToABound(t *testing.T) {
 	for failures := range 100 {
-		d := pause(failures)
+		d := backOff(failures)
 		if d < firstPause/2 || d > longestPause*3/2 {
 			t.Errorf("after %d failures: %v", failures, d)
 		}

@@ -12,6 +12,7 @@ import (
 	kafkago "github.com/segmentio/kafka-go"
 
 	"github.com/fsproxy/fsproxy/invalidation"
+	"github.com/fsproxy/fsproxy/pause"
 )
 
 const (
@@ -148,7 +149,7 @@ func (s *Source) await(ctx context.Context, ends map[*partition]int64) {
 		return false
 	}
 	for deadline := time.Now().Add(grace); behind() && time.Now().Before(deadline); {
-		if !sleep(ctx, graceStep) {
+		if !pause.For(ctx, graceStep) {
 			return
 		}
 	}

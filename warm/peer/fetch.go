@@ -17,18 +17,19 @@ const (
 // Fetch has everything fetched that wanted gives out, at the rate, until ctx ends,
 // and waits for the last.
 func (w *Warmer) Fetch(ctx context.Context, wanted func(yield func(Wanted) bool)) {
-	w.fetchAll(ctx, sourceFile, wanted)
+	w.fetchAll(ctx, sourceFile, func(yield func(Wanted) bool, _ func()) { wanted(yield) })
 	w.counts.endFetching()
 }
 
-func (w *Warmer) fetchAll(ctx context.Context, source string, wanted func(yield func(Wanted) bool)) {
+// fetchAll is Fetch for a source, in which landed waits for what was given out.
+func (w *Warmer) fetchAll(ctx context.Context, source string, wanted func(yield func(Wanted) bool, landed func())) {
 	began := time.Now()
 	w.counts.beginFetching(began, source)
 	sent := 0.0
 	free := make(chan struct{}, mostInFlight)
 	var flying sync.WaitGroup
 	defer flying.Wait()
-	wanted(func(of Wanted) bool {
+	give := func(of Wanted) bool {
 		w.counts.entities.Add(1)
 		for _, fields := range of.Lists {
 			// A pause is not made up for later.
@@ -59,7 +60,8 @@ func (w *Warmer) fetchAll(ctx context.Context, source string, wanted func(yield 
 			}
 		}
 		return true
-	})
+	}
+	wanted(give, flying.Wait)
 }
 
 func sleep(ctx context.Context, d time.Duration) bool {

@@ -34,7 +34,7 @@ type Wanted struct {
 }
 
 // Ask asks the peers what is hot, in random order, until one knows something, and
-// fetches what of that is not in memory. hot is called when that is done or has
+// fetches what of that is not in memory. hot is called when all that is there or has
 // taken too long; what the peer's clients ask for from then on is fetched until Ask
 // returns. An error: none told anything.
 func (w *Warmer) Ask(ctx context.Context, hot func()) error {
@@ -94,7 +94,7 @@ func (w *Warmer) askOne(ctx, within context.Context, address string, hot func())
 			over.Stop()
 		}
 	}()
-	w.fetchAll(ctx, sourcePeer, func(yield func(Wanted) bool) {
+	w.fetchAll(ctx, sourcePeer, func(yield func(Wanted) bool, landed func()) {
 		readErr = read(response.Body, func(wanted Wanted) bool {
 			entities++
 			if !told && entities > w.cfg.Entities {
@@ -103,10 +103,13 @@ func (w *Warmer) askOne(ctx, within context.Context, address string, hot func())
 			}
 			return yield(wanted)
 		}, func() bool {
-			told = true
+			if told = entities > 0; !told {
+				return false // another may know more
+			}
+			late()
+			landed()
 			w.counts.endFetching()
 			hot()
-			late()
 			over = time.AfterFunc(w.cfg.Follow, func() { cancel(errOver) })
 			return w.cfg.Follow > 0
 		})

@@ -23,6 +23,8 @@ import (
 	"net/url"
 	"slices"
 	"time"
+
+	"github.com/fsproxy/fsproxy/cache"
 )
 
 // Config says whom to ask, and how much.
@@ -34,6 +36,8 @@ type Config struct {
 	Within    time.Duration // how long a list may take to be fetched
 	Follow    time.Duration // how long reads of the peer's clients are fetched here too, after that
 	MaxBytes  int64         // of rows, as they are sent
+	Build     string        // see snapshot.Snapshot
+	Views     []cache.View  // in which clients may ask; nil: as stored alone
 	// Own are the addresses of this process, which is not to ask itself.
 	Own func(ip net.IP, port string) bool
 	// Fetch has some fields of an entity fetched and kept, unless nothing is lacking,

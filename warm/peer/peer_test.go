@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -141,6 +142,44 @@ func endless(w http.ResponseWriter, r *http.Request) {
 		if lines.Encode(api.WarmLine{Entity: fmt.Append(nil, i), Projections: []int{0}}) != nil {
 			return
 		}
+	}
+}
+
+// Whoever waits for what is hot waits until it is there, and for no peer that knows
+// nothing: whichever is asked first.
+func TestHotIsWhenAllIsThere(t *testing.T) {
+	tells := func(lines ...api.WarmLine) string {
+		return peerThat(t, func(w http.ResponseWriter, _ *http.Request) {
+			for _, line := range append(lines, api.WarmLine{Told: true}) {
+				_ = json.NewEncoder(w).Encode(line)
+			}
+		})
+	}
+	empty, another := tells(), tells()
+	knows := tells(api.WarmLine{Fields: [][]byte{[]byte("a")}}, api.WarmLine{Entity: []byte("e"), Projections: []int{0}})
+	for range 20 {
+		var there atomic.Bool
+		w := warmer(&store{}, 1000, empty, knows, another)
+		w.cfg.Fetch = func(_ []byte, _ [][]byte, done func(bool)) bool {
+			time.AfterFunc(5*time.Millisecond, func() {
+				there.Store(true)
+				done(false)
+			})
+			return true
+		}
+		hot := 0
+		err := w.Ask(t.Context(), func() {
+			if hot++; !there.Load() {
+				t.Error("nothing is there yet")
+			}
+		})
+		if err != nil || hot != 1 {
+			t.Fatalf("%v, hot %d times", err, hot)
+		}
+	}
+	hot := 0
+	if err := warmer(&store{}, 1000, empty, another).Ask(t.Context(), func() { hot++ }); err == nil || hot != 0 {
+		t.Errorf("%v, hot %d times", err, hot)
 	}
 }
 

@@ -96,6 +96,7 @@ func (w *Warmer) receive(ctx context.Context, address, identity string) (*Rows, 
 		_ = response.Body.Close()
 		return nil, err
 	}
+	stream.Build, stream.Wanted = w.cfg.Build, w.cfg.Views
 	return &Rows{Stream: stream, warmer: w, address: address, body: response.Body}, nil
 }
 

@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"math"
 	"time"
 
 	"github.com/fsproxy/fsproxy/cache"
@@ -34,19 +35,26 @@ func NewClock() *Clock {
 }
 
 // carry returns the tick of this clock at which what another's tick stands for
-// began, or an earlier one. 0: it is too long ago, or lies ahead.
+// began, or an earlier one. 0: it is too long ago, or lies ahead. A tick before the
+// other's first is what it took over itself.
 func (c *Clock) carry(h *Header, tick int64) cache.Tick {
-	if h.asked != 0 {
-		return c.carryFar(h, tick)
-	}
-	const most = int64(ahead) // ticks apart, so that nothing overflows
-	if tick < h.First || tick-h.First > most {
+	ticks := tick - h.First
+	if most := math.MaxInt64 / 4 / h.Tick; ticks > most || ticks < -most {
 		return 0
 	}
-	began := h.Epoch + (tick-h.First)*h.Tick
+	if h.asked != 0 {
+		return c.carryFar(h, ticks)
+	}
+	began := h.Epoch + ticks*h.Tick
 	if began > c.earliest {
 		return 0
 	}
+	return c.before(began)
+}
+
+// before is the tick that began at a time before this process, in nanoseconds since
+// the boot, or an earlier one.
+func (c *Clock) before(began int64) cache.Tick {
 	// One more than the division drops, as a tick is as old as its beginning.
 	t := int64(ahead) - (c.latest-began)/int64(cache.TickLength) - 1
 	return cache.Tick(max(t, 0))

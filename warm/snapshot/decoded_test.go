@@ -109,8 +109,8 @@ func floats(list ...float32) string {
 }
 
 // Whatever listeners there were and are: what is answered from memory after a
-// restart is what would have been answered by the process before it, and what both
-// serve needs no fetch.
+// restart, or of a peer, is what the process before it would have answered, and what
+// both serve needs no fetch.
 func TestEveryFormComesBackForThoseWhoWantIt(t *testing.T) {
 	names := []string{"emb-a", "ints-a", "float-a", "plain-a", "emb-none", "ints-wrong"}
 	values := []string{
@@ -124,30 +124,30 @@ func TestEveryFormComesBackForThoseWhoWantIt(t *testing.T) {
 		for after, is := range map[string][]string{
 			"stored alone": {"stored"}, "decoded alone": {"packed"}, "arrays": {"arrays"}, "both": {"stored", "packed"},
 		} {
-			t.Run(before+" then "+after, func(t *testing.T) {
-				path := filepath.Join(t.TempDir(), "warm")
-				old := newDecodingProcess(t, viewsOf(all, was)...)
-				for _, name := range was {
-					old.in(all[name], names...)
-				}
-				old.fill("e", old.in(all[was[0]], names...), values...)
-				old.write(path)
-				p := newDecodingProcess(t, viewsOf(all, is)...)
-				if _, err := p.read(path); err != nil {
-					t.Fatal(err)
-				}
-				for _, name := range is {
-					// What the store has, asked of a process that fetched it just now.
-					fresh := newDecodingProcess(t, all[name])
-					fresh.fill("e", fresh.in(all[name], names...), values...)
-					want := fresh.answer("e", fresh.in(all[name], names...))
-					got := p.answer("e", p.in(all[name], names...))
-					held := slices.Contains(was, name) || slices.Contains(was, "stored")
-					if got != want && (held || got != "-") {
-						t.Errorf("%s: %q, want %q", name, got, want)
+			for name, way := range ways {
+				t.Run(before+" then "+after+" by "+name, func(t *testing.T) {
+					old := newDecodingProcess(t, viewsOf(all, was)...)
+					for _, name := range was {
+						old.in(all[name], names...)
 					}
-				}
-			})
+					old.fill("e", old.in(all[was[0]], names...), values...)
+					p, _, err := way(t, old, func() *process { return newDecodingProcess(t, viewsOf(all, is)...) })
+					if err != nil {
+						t.Fatal(err)
+					}
+					for _, name := range is {
+						// What the store has, asked of a process that fetched it just now.
+						fresh := newDecodingProcess(t, all[name])
+						fresh.fill("e", fresh.in(all[name], names...), values...)
+						want := fresh.answer("e", fresh.in(all[name], names...))
+						got := p.answer("e", p.in(all[name], names...))
+						held := slices.Contains(was, name) || slices.Contains(was, "stored")
+						if got != want && (held || got != "-") {
+							t.Errorf("%s: %q, want %q", name, got, want)
+						}
+					}
+				})
+			}
 		}
 	}
 }

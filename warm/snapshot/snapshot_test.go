@@ -187,37 +187,6 @@ func TestOnlyFreshValuesAreWritten(t *testing.T) {
 	}
 }
 
-// A value is as old after a restart as it is: no tick is carried over to a later
-// one than when it was fetched, and none is made much older.
-func TestAgesAreCarriedOverWhole(t *testing.T) {
-	const tick = int64(cache.TickLength)
-	now := &Clock{Boot: "b", earliest: 1000 * tick, latest: 1000*tick + 3}
-	h := &Header{First: 500, Tick: tick, Epoch: 900 * tick}
-	for _, ticks := range []int64{0, 1, 50, 99} { // since the epoch: 100 are now
-		carried := now.carry(h, 500+ticks)
-		age := int64(ahead-carried) * tick
-		if true := (100 - ticks) * tick; age < true || age > true+3*tick {
-			t.Errorf("a value %d ticks old is %d after", 100-ticks, age/tick)
-		}
-	}
-	for name, c := range map[string]struct {
-		h    Header
-		tick int64
-	}{
-		"before the clock began": {*h, 499}, "in the future": {*h, 602}, "older than any age": {Header{First: 500, Tick: tick, Epoch: 0}, 500 + int64(ahead)},
-		"overflow": {Header{First: 0, Tick: int64(time.Second), Epoch: 0}, 1<<62 - 1},
-	} {
-		if got := now.carry(&c.h, c.tick); got != 0 {
-			t.Errorf("%s: carried to %d", name, got)
-		}
-	}
-	// Coarser and finer ticks, as of another build.
-	coarse := &Header{First: 1, Tick: 10 * tick, Epoch: 900 * tick}
-	if got := now.carry(coarse, 2); int64(ahead-got) < 90 || int64(ahead-got) > 93 {
-		t.Errorf("a coarse tick 90 ago is %d ago", int64(ahead-got))
-	}
-}
-
 // The clock of the wall has no part in it: nothing of it is in the file, and the
 // clock of the boot is another.
 func TestSettingTheClockChangesNothing(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"math"
 	"time"
 
 	"github.com/fsproxy/fsproxy/cache"
@@ -165,19 +164,13 @@ func (s *Stream) countListed() error {
 	return nil
 }
 
-// carryFar is carry for what another machine may have written. What it fetched
-// since this process began is taken for fetched just before that: so it is older
-// than all that this process was told of.
-func (c *Clock) carryFar(h *Header, tick int64) cache.Tick {
-	ticks := tick - h.First
-	if most := math.MaxInt64 / 4 / h.Tick; ticks > most || ticks < -most {
-		return 0
-	}
+// carryFar is carry for what another machine may have written, so many ticks after
+// its first. What it fetched since this process began is taken for fetched just
+// before that: so it is older than all that this process was told of.
+func (c *Clock) carryFar(h *Header, ticks int64) cache.Tick {
 	age := max(h.Saved-h.Epoch-ticks*h.Tick, 0)
 	if age > int64(ahead)*int64(cache.TickLength) {
 		return 0
 	}
-	began := min(h.asked-age-age/drift, c.earliest)
-	t := int64(ahead) - (c.latest-began)/int64(cache.TickLength) - 1
-	return cache.Tick(max(t, 0))
+	return c.before(min(h.asked-age-age/drift, c.earliest))
 }

@@ -2,11 +2,13 @@ package snapshot
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -35,8 +37,25 @@ func (p *process) receive(sent []byte, asked int64) (Loaded, error) {
 	if err := s.Check("same"); err != nil {
 		return Loaded{}, err
 	}
+	s.Build, s.Wanted = cmp.Or(p.build, "test"), p.views
 	s.Intern(p.Cache)
 	return s.Load(p.t.Context(), p.Cache, p.clock, 1<<30)
+}
+
+// ways are those in which a process takes over what another holds.
+var ways = map[string]func(t *testing.T, from *process, next func() *process) (*process, Loaded, error){
+	"file": func(t *testing.T, from *process, next func() *process) (*process, Loaded, error) {
+		path := filepath.Join(t.TempDir(), "warm")
+		from.write(path)
+		p := next()
+		loaded, err := p.read(path)
+		return p, loaded, err
+	},
+	"peer": func(_ *testing.T, from *process, next func() *process) (*process, Loaded, error) {
+		p, asked := next(), Asked()
+		loaded, err := p.receive(from.send(), asked)
+		return p, loaded, err
+	},
 }
 
 func TestRowsComeFromAnotherProcessAsTheyWere(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/fsproxy/fsproxy/cluster"
 	"github.com/fsproxy/fsproxy/cluster/rcm/fleet"
+	"github.com/fsproxy/fsproxy/pause"
 )
 
 // The keys under which a Pod tells of itself, unless others are configured.
@@ -158,7 +159,7 @@ func (s *Source) Run(ctx context.Context, install func([]fleet.Shard)) {
 		case <-s.changed:
 		}
 		// Pods change in crowds: what comes together is one change of the fleet.
-		if !sleep(ctx, s.timing.quiet) {
+		if !pause.For(ctx, s.timing.quiet) {
 			return
 		}
 		found, ok := s.gather()

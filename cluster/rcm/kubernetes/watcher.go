@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"github.com/fsproxy/fsproxy/pause"
 )
 
 // timing is how long things may take. Tests have times of their own.
@@ -80,7 +82,7 @@ func (w *watcher) step(ctx context.Context) {
 		w.settle(ctx, w.list(ctx))
 		return
 	}
-	if !sleep(ctx, time.Until(w.began.Add(jitter(w.source.timing.gap)))) {
+	if !pause.For(ctx, time.Until(w.began.Add(jitter(w.source.timing.gap)))) {
 		return
 	}
 	w.began = time.Now()
@@ -95,7 +97,7 @@ func (w *watcher) step(ctx context.Context) {
 	}
 	w.settle(ctx, err)
 	if err == nil && fruitless {
-		sleep(ctx, w.pause(nil))
+		pause.For(ctx, w.pause(nil))
 	}
 }
 
@@ -110,11 +112,11 @@ func (w *watcher) settle(ctx context.Context, err error) {
 		return
 	}
 	log := w.source.config.Logger.With("namespace", w.namespace)
-	pause := w.pause(err)
+	wait := w.pause(err)
 	if w.source.failed(w.namespace, err) {
-		log.Warn("the API server does not tell of the fleet's Pods; those last known stay in use", "error", err, "again_in", pause.Round(time.Millisecond))
+		log.Warn("the API server does not tell of the fleet's Pods; those last known stay in use", "error", err, "again_in", wait.Round(time.Millisecond))
 	}
-	sleep(ctx, pause)
+	pause.For(ctx, wait)
 }
 
 func (w *watcher) heard() {
@@ -127,13 +129,13 @@ func (w *watcher) heard() {
 // do not come back together.
 func (w *watcher) pause(err error) time.Duration {
 	t := w.source.timing
-	pause := min(t.first<<min(w.failures, 16), t.longest)
+	wait := min(t.first<<min(w.failures, 16), t.longest)
 	w.failures++
 	var status *statusError
-	if errors.As(err, &status) && status.after > pause {
-		pause = status.after
+	if errors.As(err, &status) && status.after > wait {
+		wait = status.after
 	}
-	return jitter(pause)
+	return jitter(wait)
 }
 
 // jitter is between d/2 and d.
@@ -142,21 +144,6 @@ func jitter(d time.Duration) time.Duration {
 		return d
 	}
 	return d/2 + rand.N(d/2)
-}
-
-// sleep waits; false when ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }
 
 func (w *watcher) path() string {

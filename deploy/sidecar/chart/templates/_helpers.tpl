@@ -27,6 +27,16 @@ capabilities: {drop: [ALL]}
 readOnlyRootFilesystem: true
 {{- end }}
 
+{{- /* A value as the injector takes it: a list of words with commas, all else as YAML
+in one line. A number of a values file is a float here, which print would write as
+1e+06. */ -}}
+{{- define "fsproxy.text" -}}
+{{- if kindIs "string" . }}{{ . }}
+{{- else if and (kindIs "slice" .) (kindIs "string" (first .)) }}{{ join "," . }}
+{{- else }}{{ toJson . }}
+{{- end }}
+{{- end }}
+
 {{- /* Spread over zones, then nodes, if there are such. */ -}}
 {{- define "fsproxy.spread" -}}
 {{- range list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}

@@ -1,7 +1,6 @@
 package kafka
 
 import (
-	"context"
 	"math/rand/v2"
 	"time"
 )
@@ -12,9 +11,9 @@ const (
 	longestPause = 3 * time.Second
 )
 
-// pause is how long to wait after so many failures in a row: with jitter, so that
+// backOff is how long to wait after so many failures in a row: with jitter, so that
 // pods do not come back to a broker all at once.
-func pause(failures int) time.Duration {
+func backOff(failures int) time.Duration {
 	longest := firstPause << min(max(failures-1, 0), 10)
 	return jitter(min(longest, longestPause), 0.5)
 }
@@ -22,16 +21,4 @@ func pause(failures int) time.Duration {
 // jitter is d, give or take a share of it.
 func jitter(d time.Duration, share float64) time.Duration {
 	return time.Duration(float64(d) * (1 + share*(2*rand.Float64()-1)))
-}
-
-// sleep waits; false: ctx ended.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
