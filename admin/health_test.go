@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -97,6 +98,22 @@ func TestTheConfigurationMarksWhatWaitsForARestart(t *testing.T) {
 	}
 	if strings.Join(waiting, " ") != "listeners upstream.discovery" {
 		t.Errorf("waiting are %q", waiting)
+	}
+}
+
+func TestAStoreThatWasNotFoundSaysWhy(t *testing.T) {
+	const nobody = "127.0.0.1:1"
+	away := cluster.NewUpstream(cluster.Config{
+		Discovery: cluster.DiscoveryConfig{Kind: cluster.KindRCM, Addresses: []string{nobody}, ConnectTimeout: 5 * time.Second},
+		Log:       slog.New(slog.DiscardHandler), ConnectTimeout: 5 * time.Second, FetchTimeout: 5 * time.Second, Connections: 1, RefreshInterval: time.Minute, MaxInFlight: 16,
+	})
+	defer away.Close()
+	<-away.Looked()
+	r := newRig(t, "", func(s *Sources) { s.Upstream = away })
+	var s api.Status
+	r.answer(t, http.MethodGet, api.PathStatus, "", &s)
+	if s.Health != api.HealthFailing || len(s.Problems) == 0 || !strings.Contains(s.Problems[0].What, "the store was not found yet") || !strings.Contains(s.Problems[0].What, nobody) {
+		t.Errorf("%s, for %+v", s.Health, s.Problems)
 	}
 }
 

@@ -31,7 +31,7 @@ var rolloutMetrics = []metric{
 	{"fsproxy_projected_cache_bytes", gauge, nil, "Memory that rows would take in mode live: what they take now, as reads in dry-run fill them too; 0 where none was in dry-run.", ifCompared(func(_ *scrape, s *rollout.Stats, emit emit) {
 		emit(float64(s.Bytes))
 	})},
-	{"fsproxy_feature_compared_total", counter, []string{"feature", "class"}, "Values compared in dry-run or by verification, of the features that are asked for most (metrics.features says how many).", func(s *scrape, emit emit) {
+	{"fsproxy_feature_compared_total", counter, []string{"feature", "class"}, "Values compared in dry-run or by verification, by class (match, spelling, stale_within_promise, replica_noise, wrong), of the features that are asked for most (metrics.features says how many).", func(s *scrape, emit emit) {
 		if s.compared == nil {
 			return
 		}

@@ -51,7 +51,7 @@ func TestReadsOfAPeerAreFollowed(t *testing.T) {
 	s := startWarmStore(t)
 	first := s.start(t)
 	s.fill(t, first, "old")
-	p := s.startPeer(t, ", follow: 20s", first)
+	p := s.startPeer(t, ", follow: 10m", first)
 	source{p, "fs:markers"}.await(t, "trusted")
 	s.load(t, map[string]hash{"late": {"a": "1", "b": "2"}})
 	theirs, ours := dialWire(t, first.addr), dialWire(t, p.addr)

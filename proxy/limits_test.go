@@ -3,6 +3,7 @@ package proxy_test
 import (
 	"bytes"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -27,6 +28,23 @@ func TestClientTooManyIsRefused(t *testing.T) {
 	s.dial().wantsDone("PING", "+PONG\r\n")
 	if st := s.server.Stats(); st.Refused != 1 || st.Accepted != 3 {
 		t.Errorf("%d refused and %d accepted, want 1 and 3", st.Refused, st.Accepted)
+	}
+}
+
+// Clients too many are one line of log, not one each.
+func TestRefusedClientsAreToldOfOnce(t *testing.T) {
+	var log strings.Builder // written to under the handler's lock, read when all are refused
+	s := newStack(t, miniredis.RunT(t).Addr(), func(s *setup) {
+		s.proxy.MaxClients, s.proxy.Log = 1, slog.New(slog.NewTextHandler(&log, nil))
+	})
+	s.dial().wantsDone("PING", "+PONG\r\n")
+	for range 5 {
+		refused := s.dial()
+		refused.wants("-ERR max number of clients reached\r\n")
+		refused.wantsEnd()
+	}
+	if told := strings.Count(log.String(), "clients are refused"); told != 1 {
+		t.Errorf("told %d times:\n%s", told, log.String())
 	}
 }
 

@@ -17,9 +17,13 @@ type adminFlags struct{ address, tokenFile string }
 // tokenVariable holds the admin token where --token-file does not name it.
 const tokenVariable = config.TokenVariable
 
-// addressVariable is that of admin.address: in the container of a sidecar it is
-// where the sidecar answers.
-const addressVariable = "FSPROXY_ADMIN_ADDRESS"
+// addressVariable is that of admin.address, and fileVariable that of
+// admin.token_file: in the container of a sidecar they tell where it answers, and
+// where its token is.
+const (
+	addressVariable = "FSPROXY_ADMIN_ADDRESS"
+	fileVariable    = "FSPROXY_ADMIN_TOKEN_FILE"
+)
 
 func (f *adminFlags) add(flags *pflag.FlagSet) {
 	usual := os.Getenv(addressVariable)
@@ -27,17 +31,20 @@ func (f *adminFlags) add(flags *pflag.FlagSet) {
 		usual = config.Default().Admin.Address
 	}
 	flags.StringVar(&f.address, "admin", usual, "admin `address` of the fsproxy, host:port or URL")
-	flags.StringVar(&f.tokenFile, "token-file", "", "`file` of the admin token; without it, "+tokenVariable+" is the token")
+	flags.StringVar(&f.tokenFile, "token-file", "", "`file` of the admin token; without it, "+tokenVariable+" is the token, or is in the file that "+fileVariable+" names")
 }
 
 // client is whom to ask; close it.
 func (f *adminFlags) client() (*client.Client, error) {
-	token, err := client.ReadToken(f.tokenFile)
-	if err != nil {
-		return nil, err
+	file, token := f.tokenFile, ""
+	if file == "" {
+		file, token = os.Getenv(fileVariable), os.Getenv(tokenVariable)
 	}
-	if f.tokenFile == "" {
-		token = os.Getenv(tokenVariable)
+	if token == "" {
+		var err error
+		if token, err = client.ReadToken(file); err != nil {
+			return nil, err
+		}
 	}
 	c, err := client.New(f.address, token)
 	if err != nil {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -198,6 +200,28 @@ func TestAFrameBridgesSecondsWithoutALatency(t *testing.T) {
 				t.Errorf("%d s after it: %s", silence, line)
 			}
 		}
+	}
+}
+
+// A feature without a name is not given that of the one that had its place before.
+func TestTopShowsFeaturesAsTheyAreNow(t *testing.T) {
+	answers := []string{`{"features": [{"field": "1", "name": "a"}, {"field": "2"}]}`, `{"features": [{"field": "2"}, {"field": "1", "name": "a"}]}`}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(answers[0]))
+		answers = answers[1:]
+	}))
+	defer server.Close()
+	asker, err := client.New(server.Listener.Addr().String(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer asker.Close()
+	var f frame
+	for range 2 {
+		f.askFeatures(t.Context(), asker)
+	}
+	if got := f.features.Features; len(got) != 2 || got[0].Field != "2" || got[0].Name != "" || got[1].Name != "a" {
+		t.Errorf("%+v", got)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -54,9 +55,14 @@ func TestInvalidateAsksForOneThing(t *testing.T) {
 	}
 }
 
-// In the container of a sidecar the variable says where it answers.
+// In the container of a sidecar variables say where it answers, and where its token is.
 func TestEachCommandThatAsksFindsTheSidecarByItself(t *testing.T) {
-	t.Setenv(addressVariable, runSidecar(t, "admin: {address: \"127.0.0.1:0\"}\n"))
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte("a token of some length\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(addressVariable, runSidecar(t, fmt.Sprintf("admin: {address: \"127.0.0.1:0\", token_file: %q}\n", file)))
+	t.Setenv(fileVariable, file)
 	for _, args := range [][]string{{"invalidate", "--all"}, {"ctl", "invalidate", "--all"}, {"ctl", "status"}, {"top", "--once"}} {
 		if code, _, stderr := command(t, args...); code != exitDone {
 			t.Errorf("%v ends with %d: %s", args, code, stderr)

@@ -39,7 +39,7 @@ type metric struct {
 // metrics are all that there are.
 func metrics() map[string]metric {
 	all := map[string]metric{
-		"fsproxy_inject_reviews_total":                        {labels: []string{"outcome"}, meaning: "injected, skipped, refused"},
+		"fsproxy_inject_reviews_total":                        {labels: []string{"outcome"}, meaning: "injected, refused, skipped, malformed"},
 		"fsproxy_inject_certificate_expiry_timestamp_seconds": {},
 	}
 	for _, row := range metricRow.FindAllStringSubmatch(admin.MarkdownTable()+rcm.MarkdownTable(), -1) {

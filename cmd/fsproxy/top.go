@@ -129,8 +129,7 @@ func topScreen(ctx context.Context, asker *client.Client, out io.Writer) error {
 		err := asker.Events(ctx, func(e client.Event) error {
 			f.away = ""
 			if f.take(e) {
-				// Not with the events: it may be long.
-				_ = asker.Get(ctx, api.PathFeatures, nil, &f.features)
+				f.askFeatures(ctx, asker)
 				f.draw(out)
 			}
 			return nil
@@ -146,6 +145,15 @@ func topScreen(ctx context.Context, asker *client.Client, out io.Writer) error {
 		}
 	}
 	return nil
+}
+
+// askFeatures asks for what does not come with the events, as it may be long. Where
+// there is no answer, what was there stays.
+func (f *frame) askFeatures(ctx context.Context, asker *client.Client) {
+	var now api.Features // anew: what an answer leaves out would keep what was there
+	if err := asker.Get(ctx, api.PathFeatures, nil, &now); err == nil {
+		f.features = now
+	}
 }
 
 // draw writes the frame over the one before.

@@ -134,6 +134,10 @@ func (k *Keeper) Open() {
 	k.found = s
 }
 
+// Found tells whether there is a file that rows are going to be taken over from.
+// It comes after Open and before Load.
+func (k *Keeper) Found() bool { return k.found != nil }
+
 // refuse sets a file aside.
 func (k *Keeper) refuse(s *Snapshot, reason error) {
 	aside, err := SetAside(k.cfg.Path)

@@ -93,7 +93,8 @@ func (s *Snapshot) readHeader(payload []byte) error {
 }
 
 const (
-	// longestHold bounds how long no fetch is kept: what may be configured, and an hour.
+	// longestHold bounds how long no fetch is kept: a day may be configured, and each
+	// process on the way rounds up.
 	longestHold = 25 * time.Hour
 	// maxForms bounds the forms that a header names.
 	maxForms = 64

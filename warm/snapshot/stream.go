@@ -10,13 +10,10 @@ import (
 	"github.com/fsproxy/fsproxy/cache"
 )
 
-// Found tells whether there is a file that rows are going to be taken over from.
-// It comes after Open and before Load.
-func (k *Keeper) Found() bool { return k.found != nil }
-
 // Send writes what c holds to out as Write does to a file, block by block, so that
-// the header and what is known are there at once. It is for another process, which asked for it: the
-// header's Saved is now. When ctx ends it makes an end with what it has.
+// the header and what is known are there at once. It is for another process, which
+// asked for it: the header's Saved is now. When ctx ends it makes an end with what
+// it has.
 func Send(ctx context.Context, o Options, header Header, c *cache.Cache, clock *Clock, out io.Writer) (Saved, error) {
 	began := time.Now()
 	header.Saved = sinceBoot()
