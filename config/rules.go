@@ -13,8 +13,8 @@ import (
 const rulesOption = "rollout.rules"
 
 // ReadRules reads rules that somebody gives to a running process: a list in YAML
-// or JSON as below rollout.rules, what `fsproxy ctl rules -o json` prints, or a
-// whole configuration, of which the rules are taken. Path stands in its error,
+// or JSON as below rollout.rules, what `fsproxy ctl rules -o json` prints, what the
+// admin API takes, or a whole configuration, of which the rules are taken. Path stands in its error,
 // which joins a [Problem] for everything that is wrong. [CheckRules] holds them
 // against each other.
 func ReadRules(path string, text []byte) ([]Rule, error) {
@@ -25,6 +25,9 @@ func ReadRules(path string, text []byte) ([]Rule, error) {
 	l := newRulesLoader()
 	r := &fileReader{from: Origin{source: fromFile, name: path}, options: Options(), found: newLayer()}
 	option, _ := r.option(rulesOption)
+	if list := ofAPI(root); list != nil {
+		root = list
+	}
 	switch {
 	case root == nil:
 		return nil, fmt.Errorf("read the rules in %s: it is empty; no rules at all are []", path)
@@ -42,6 +45,18 @@ func ReadRules(path string, text []byte) ([]Rule, error) {
 		l.rules(option, r.found.values[rulesOption])
 	}
 	return l.config.Rollout.Rules, errors.Join(l.problems...)
+}
+
+// ofAPI is the list in a body of the admin API, {"rules": […]}; nil: it is none.
+func ofAPI(root *yaml.Node) *yaml.Node {
+	const pair = 2
+	if root == nil || root.Kind != yaml.MappingNode || len(root.Content) != pair || root.Content[0].Value != "rules" {
+		return nil
+	}
+	if list := target(root.Content[1]); list.Kind == yaml.SequenceNode {
+		return list
+	}
+	return nil
 }
 
 // likeFile makes of rules as the admin API shows them what a file would say.

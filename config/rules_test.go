@@ -9,6 +9,7 @@ func TestRulesAreReadFromAListOrAConfiguration(t *testing.T) {
 	for name, text := range map[string]string{
 		"a list":                "- {name: a, features: [x, \"y*\"], percent: 0.5}\n- {name: b, mode: off}\n",
 		"what is below rollout": "rollout:\n  rules:\n    - {name: a, features: [x, \"y*\"], percent: 0.5}\n    - {name: b, mode: off}\nmode: live\n",
+		"as the API takes them": `{"rules": [{"name": "a", "features": ["x", "y*"], "percent": 0.5}, {"name": "b", "mode": "off"}]}`,
 		"as the API shows them": `[{"name": "a", "features": ["x", "y*"], "entities": [], "mode": "live", "percent": 0.5, "verify_percent": 0, "compared": {"match": 1}},
 			{"name": "b", "features": [], "entities": [], "mode": "off", "percent": 100, "verify_percent": 0}]`,
 	} {
