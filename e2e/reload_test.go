@@ -48,7 +48,7 @@ func TestAChangedFileIsTakenOverAndABadOneIsNot(t *testing.T) {
 	write("mode: sideways")
 	p.wantMetric(t, "fsproxy_config_last_reload_successful", "", "", 0)
 	p.wantMetric(t, "fsproxy_mode", "mode", "off", 1)
-	write("mode: live\ncache: {max_age: 2h}")
+	write("mode: live\nrollout: {workers: 3}")
 	p.wantMetric(t, "fsproxy_config_last_reload_successful", "", "", 1)
 	p.wantMetric(t, "fsproxy_mode", "mode", "live", 1)
 	p.wantMetric(t, "fsproxy_config_restart_needed", "", "", 1)
