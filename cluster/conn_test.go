@@ -341,17 +341,25 @@ func stateOf(u *Upstream, addr string) connState {
 	return c.state
 }
 
+func connOf(u *Upstream, addr string) net.Conn {
+	c := u.fetcherAt(addr).conns[0]
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.nc
+}
+
 // A server closes just as a fetch is sent: another of its shard answers, and the
 // owner is told once.
 func TestFetchSentIntoAClosingConnection(t *testing.T) {
 	noLeaks(t)
 	fakes := []*fake{startFake(t), startFake(t)}
 	u := upstreamOf(t, nil, fakes...)
+	until(t, "both are up", func() bool {
+		get(t, u, "x")
+		return stateOf(u, fakes[0].addr) == connUp && stateOf(u, fakes[1].addr) == connUp
+	})
 	for i := range 30 {
-		until(t, "both are up", func() bool {
-			get(t, u, "x")
-			return stateOf(u, fakes[0].addr) == connUp && stateOf(u, fakes[1].addr) == connUp
-		})
+		both := []net.Conn{connOf(u, fakes[0].addr), connOf(u, fakes[1].addr)}
 		cut := make(chan struct{})
 		go func() { fakes[i%2].cut(); close(cut) }()
 		askers := []*asker{ask("a"), ask("b"), ask("c"), ask("d")}
@@ -365,6 +373,10 @@ func TestFetchSentIntoAClosingConnection(t *testing.T) {
 			}
 		}
 		<-cut
+		until(t, "there is a new connection", func() bool {
+			get(t, u, "x")
+			return stateOf(u, fakes[i%2].addr) == connUp && connOf(u, fakes[i%2].addr) != both[i%2]
+		})
 	}
 }
 
