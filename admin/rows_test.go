@@ -1,13 +1,17 @@
 package admin
 
 import (
+	"bytes"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/fsproxy/fsproxy/admin/api"
+	"github.com/fsproxy/fsproxy/cache"
+	"github.com/fsproxy/fsproxy/resp"
 	"github.com/fsproxy/fsproxy/warm/peer"
 	"github.com/fsproxy/fsproxy/warm/snapshot"
 )
@@ -76,5 +80,27 @@ func TestWhatIsHotHasAnEnd(t *testing.T) {
 	slices.Sort(entities)
 	if !slices.Equal(entities, []string{"st_1", "st_2", "\xff\xfe"}) || told != 1 {
 		t.Errorf("entities %q, told %d times", entities, told)
+	}
+}
+
+// A projection that is hot is named with the view of those who ask for it.
+func TestWhatIsHotIsToldWithItsView(t *testing.T) {
+	r := newRig(t, "", nil)
+	view := cache.View{Decoded: true, Defaults: true}
+	p := r.cache.ProjectionIn(view, []byte("$1\r\ng\r\n"), [][]byte{[]byte("g")})
+	frame := []byte("$1\r\nv\r\n")
+	r.cache.Fill([]byte("st_3"), &cache.Fetched{Projection: p, Positions: []int32{0}, Frame: frame, Ends: []int{0, len(frame)}, Began: 1}, resp.V2)
+	views := make(map[string]cache.View)
+	for text := range strings.Lines(r.ask(http.MethodGet, api.PathWarm, "", nil).Body.String()) {
+		var line api.WarmLine
+		if err := json.Unmarshal([]byte(text), &line); err != nil {
+			t.Fatal(err)
+		}
+		if len(line.Fields) > 0 {
+			views[string(bytes.Join(line.Fields, []byte(" ")))] = cache.ViewOf(line.View)
+		}
+	}
+	if want := map[string]cache.View{"g": view, "f1": {}, "f1 f2": {}, "f1 f2 f3": {}}; !maps.Equal(views, want) {
+		t.Errorf("told %v, want %v", views, want)
 	}
 }

@@ -90,7 +90,7 @@ func (s *warmStream) entity(entity []byte, projections ...*cache.Projection) {
 			for i, f := range p.Fields {
 				fields[i] = []byte(f.Name)
 			}
-			s.write(api.WarmLine{Fields: fields})
+			s.write(api.WarmLine{Fields: fields, View: p.View.Bits()})
 		}
 		line.Projections = append(line.Projections, n)
 	}

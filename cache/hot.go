@@ -6,14 +6,17 @@ import (
 )
 
 // Hot calls yield with n entities, the hottest first, and for each the
-// projections, as stored, that what is held of it was asked for in, more or less,
-// until it returns false.
+// projections that what is held of it was asked for in, more or less, until it
+// returns false. What some ask for as stored is named so alone: the other forms are
+// made of it.
 func (c *Cache) Hot(n int, yield func(entity []byte, projections []*Projection) bool) {
-	all := slices.DeleteFunc(c.Projections(), func(p *Projection) bool { return p.View != View{} })
-	slices.SortFunc(all, func(a, b *Projection) int { return cmp.Compare(b.requests(), a.requests()) })
+	all := slices.DeleteFunc(c.Projections(), func(p *Projection) bool { return p.View.Aside })
+	slices.SortFunc(all, func(a, b *Projection) int {
+		return cmp.Or(cmp.Compare(min(a.View.Bits(), 1), min(b.View.Bits(), 1)), cmp.Compare(b.requests(), a.requests()))
+	})
 	asked := make([][]*Feature, len(all))
 	for i, p := range all {
-		asked[i] = p.Fields
+		asked[i] = asStored(p.Fields)
 	}
 	of := make(map[uint32][]*Projection) // by layout
 	for _, entity := range c.Hottest(n) {
@@ -24,7 +27,7 @@ func (c *Cache) Hot(n int, yield func(entity []byte, projections []*Projection) 
 		id := e.Value.layoutID()
 		projections, known := of[id]
 		if !known {
-			for _, i := range Covering(c.layoutOf(id).features, asked) {
+			for _, i := range Covering(asStored(c.layoutOf(id).features), asked) {
 				projections = append(projections, all[i])
 			}
 			of[id] = projections
@@ -33,6 +36,15 @@ func (c *Cache) Hot(n int, yield func(entity []byte, projections []*Projection) 
 			return
 		}
 	}
+}
+
+// asStored are features in stored form.
+func asStored(features []*Feature) []*Feature {
+	bases := make([]*Feature, len(features))
+	for i, f := range features {
+		bases[i] = f.base
+	}
+	return bases
 }
 
 func (p *Projection) requests() uint64 {

@@ -291,6 +291,12 @@ func TestAllMayStartAtOnce(t *testing.T) {
 // its rows and takes those of peers, by their admin addresses.
 func (s *warmStore) decodedRows(t *testing.T, catalogue string, peers ...string) *proxy {
 	t.Helper()
+	return s.startDecoded(t, catalogue, "rows: true", peers...)
+}
+
+// startDecoded starts one with those options of warm.
+func (s *warmStore) startDecoded(t *testing.T, catalogue, options string, peers ...string) *proxy {
+	t.Helper()
 	p := &proxy{addr: loopback(freePort(t)), admin: loopback(freePort(t))}
 	dir := t.TempDir()
 	p.file = filepath.Join(dir, "fsproxy.yaml")
@@ -300,8 +306,8 @@ admin: {address: %q, token_file: %q}
 upstream: {addresses: [%q], discovery: standalone, fetch_timeout: 2s}
 features_file: %q
 invalidation: {markers: []}
-warm: {rows: true, peers: [%s]}
-`, p.addr, p.admin, token, s.addr, catalogue, strings.Join(peers, ","))} {
+warm: {%s, peers: [%s]}
+`, p.addr, p.admin, token, s.addr, catalogue, options, strings.Join(peers, ","))} {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -311,16 +317,41 @@ warm: {rows: true, peers: [%s]}
 	return p
 }
 
-// Where clients want decoded values alone, these are what is held, and what comes
-// from a peer: nothing is fetched again.
-func TestDecodedRowsAreTakenFromAPeer(t *testing.T) {
-	s := &warmStore{store: startStore(t)}
+// startDecodedStore starts a store of one entity, and writes the catalogue of its
+// features; want is what clients get for two of them.
+func startDecodedStore(t *testing.T) (s *warmStore, catalogue, want string) {
+	t.Helper()
+	s = &warmStore{store: startStore(t)}
 	s.load(t, map[string]hash{"e": {"stores": encodedAs(t, "stores", packedInts(7, -8)), "eta": "0.10"}})
-	catalogue := filepath.Join(t.TempDir(), "features.yaml")
+	catalogue = filepath.Join(t.TempDir(), "features.yaml")
 	if err := os.WriteFile(catalogue, []byte(decodedFeatures), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	want := bulks(packedInts(7, -8), "0.1")
+	return s, catalogue, bulks(packedInts(7, -8), "0.1")
+}
+
+// Where clients want decoded values alone, what those of a peer ask for is fetched,
+// and held as they want it.
+func TestDecodedValuesThatAPeerNamesAreFetched(t *testing.T) {
+	s, catalogue, want := startDecodedStore(t)
+	first := s.startDecoded(t, catalogue, "readiness: 0s")
+	if got := dialWire(t, first.addr).do(t, "HMGET", "e", "stores", "eta"); got != want {
+		t.Fatalf("answered %q", got)
+	}
+	p := s.startDecoded(t, catalogue, "readiness: 1m", fmt.Sprintf("%q", first.admin))
+	before := p.fields(t)
+	if got := dialWire(t, p.addr).do(t, "HMGET", "e", "stores", "eta"); got != want {
+		t.Errorf("answered %q", got)
+	}
+	if n := waitForFields(t, p, before, 2).fromMemory(); n != 2 {
+		t.Errorf("%d of 2 fields came from memory", n)
+	}
+}
+
+// Where clients want decoded values alone, these are what is held, and what comes
+// from a peer: nothing is fetched again.
+func TestDecodedRowsAreTakenFromAPeer(t *testing.T) {
+	s, catalogue, want := startDecodedStore(t)
 	first := s.decodedRows(t, catalogue)
 	if got := dialWire(t, first.addr).do(t, "HMGET", "e", "stores", "eta"); got != want {
 		t.Fatalf("answered %q", got)

@@ -144,7 +144,7 @@ func TestWarmingAsksOnlyForWhatIsNotOnItsWay(t *testing.T) {
 	p.send(cmd("HMGET e a b"))
 	lead := store.wants("HMGET e a b")
 	done := make(chan bool, 1)
-	s.server.Warm([]byte("e"), [][]byte{[]byte("c"), []byte("b")}, func(failed bool) { done <- failed })
+	s.server.Warm(cache.View{}, []byte("e"), [][]byte{[]byte("c"), []byte("b")}, func(failed bool) { done <- failed })
 	rest := store.wants("HMGET e c")
 	lead.reply(array("A", "B"))
 	rest.reply(array("C"))

@@ -11,7 +11,7 @@ import (
 // Asked is a read of a client.
 type Asked struct {
 	Entity     []byte
-	Projection *cache.Projection // as stored
+	Projection *cache.Projection // in the client's view
 }
 
 // followers are told what clients ask for. To a connection that reads while there
@@ -53,9 +53,6 @@ func (s *Server) setFollowers(all []chan Asked) {
 
 // tellFollowers tells of a read.
 func (c *client) tellFollowers(entity []byte, p *cache.Projection) {
-	if p.View != (cache.View{}) {
-		return
-	}
 	for _, ch := range *c.followed {
 		if len(ch) == cap(ch) {
 			continue // before the copy is made
@@ -77,18 +74,21 @@ type warming struct {
 	done       func(failed bool)
 }
 
-// Warm has what the cache lacks of some fields of entity fetched and kept. It
-// calls done when that is over, from any goroutine, or before it returns where
-// nothing is lacking, and no fetcher is asked. It keeps entity, and nothing of
-// fields.
-func (s *Server) Warm(entity []byte, fields [][]byte, done func(failed bool)) (asked bool) {
-	p := s.cache.Projection(canonical(nil, fields), fields)
+// Warm has what the cache lacks of some fields of entity, for clients that have
+// them in that view, fetched and kept. It calls done when that is over, from any
+// goroutine, or before it returns where nothing is lacking, and no fetcher is asked.
+// It keeps entity, and nothing of fields.
+func (s *Server) Warm(view cache.View, entity []byte, fields [][]byte, done func(failed bool)) (asked bool) {
+	p := s.cache.ProjectionIn(view, canonical(nil, fields), fields)
 	if p == nil {
 		done(true)
 		return false
 	}
 	now := s.clock.Now()
 	found := s.cache.Lookup(entity, p, now)
+	if !found.Complete && s.cache.DecodeHeld(entity, p, &found, now) {
+		found = s.cache.Lookup(entity, p, now)
+	}
 	if found.Complete {
 		done(false)
 		return false

@@ -6,6 +6,9 @@ type WarmLine struct {
 	// Fields are those of the projection, which has the number of such lines before
 	// it. Base64, as all bytes here.
 	Fields [][]byte `json:"fields,omitempty"`
+	// View is the form in which clients have the projection's values, as the bits of
+	// cache.View; 0: as stored.
+	View byte `json:"view,omitempty"`
 	// Entity is one, and Projections are what it is asked for in, by number.
 	Entity      []byte `json:"entity,omitempty"`
 	Projections []int  `json:"projections,omitempty"`

@@ -43,13 +43,13 @@ func (s *sidecar) fetchHot(ctx context.Context, hot func()) {
 
 // hints gives out what a snapshot tells was held: n entities, the hottest first.
 func hints(of *snapshot.Snapshot, n int, yield func(peer.Wanted) bool) error {
-	lists := make(map[string][][][]byte) // by what was held
+	lists := make(map[string][]peer.List) // by what was held
 	return of.Hot(func(entity []byte, features []uint32) bool {
 		key := numbersKey(features)
 		some, known := lists[key]
 		if !known {
 			for _, i := range cache.Covering(features, of.Projections) {
-				some = append(some, of.Fields(of.Projections[i]))
+				some = append(some, peer.List{Fields: of.Fields(of.Projections[i]), View: of.Views[i]})
 			}
 			lists[key] = some
 		}

@@ -2,8 +2,11 @@ package peer
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
+
+	"github.com/fsproxy/fsproxy/cache"
 )
 
 const (
@@ -31,7 +34,7 @@ func (w *Warmer) fetchAll(ctx context.Context, source string, wanted func(yield 
 	defer flying.Wait()
 	give := func(of Wanted) bool {
 		w.counts.entities.Add(1)
-		for _, fields := range of.Lists {
+		for _, list := range of.Lists {
 			// A pause is not made up for later.
 			allowed := time.Since(began).Seconds() * float64(w.cfg.Rate)
 			sent = max(sent, allowed-float64(w.cfg.Rate)*10*pace.Seconds())
@@ -47,7 +50,7 @@ func (w *Warmer) fetchAll(ctx context.Context, source string, wanted func(yield 
 			case free <- struct{}{}:
 			}
 			flying.Add(1)
-			asked := w.cfg.Fetch(of.Entity, fields, func(failed bool) {
+			asked := w.cfg.Fetch(w.viewFor(list.View), of.Entity, list.Fields, func(failed bool) {
 				if failed {
 					w.counts.failed.Add(1)
 				}
@@ -62,6 +65,20 @@ func (w *Warmer) fetchAll(ctx context.Context, source string, wanted func(yield 
 		return true
 	}
 	wanted(give, flying.Wait)
+}
+
+// viewFor is the view in which is fetched what others ask for in view asked: one in
+// which clients may ask here, that one, if they may, else as stored, of which all
+// others are made.
+func (w *Warmer) viewFor(asked cache.View) cache.View {
+	switch views := w.cfg.Views; {
+	case slices.Contains(views, asked):
+		return asked
+	case len(views) == 0 || slices.Contains(views, cache.View{}):
+		return cache.View{}
+	default:
+		return views[0]
+	}
 }
 
 func sleep(ctx context.Context, d time.Duration) bool {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/fsproxy/fsproxy/admin/api"
+	"github.com/fsproxy/fsproxy/cache"
 )
 
 const (
@@ -30,7 +31,13 @@ const (
 // Wanted is an entity and what is asked for of it.
 type Wanted struct {
 	Entity []byte
-	Lists  [][][]byte // of fields
+	Lists  []List
+}
+
+// List is what somebody asked for at once.
+type List struct {
+	Fields [][]byte
+	View   cache.View // in which they wanted it
 }
 
 // Ask asks the peers what is hot, in random order, until one knows something, and
@@ -131,7 +138,7 @@ func (w *Warmer) askOne(ctx, within context.Context, address string, hot func())
 func read(from io.Reader, yield func(Wanted) bool, told func() bool) error {
 	lines := bufio.NewScanner(from)
 	lines.Buffer(nil, maxLine)
-	var lists [][][]byte
+	var lists []List
 	named := 0
 	for lines.Scan() {
 		var line api.WarmLine
@@ -149,7 +156,7 @@ func read(from io.Reader, yield func(Wanted) bool, told func() bool) error {
 			if len(lists) == maxProjections || named > maxNamed {
 				return errors.New("it names too many projections")
 			}
-			lists = append(lists, line.Fields)
+			lists = append(lists, List{line.Fields, cache.ViewOf(line.View)})
 			continue
 		case len(line.Projections) > maxLists:
 			return errors.New("it names too many projections of an entity")

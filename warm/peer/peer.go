@@ -40,9 +40,9 @@ type Config struct {
 	Views     []cache.View  // in which clients may ask; nil: as stored alone
 	// Own are the addresses of this process, which is not to ask itself.
 	Own func(ip net.IP, port string) bool
-	// Fetch has some fields of an entity fetched and kept, unless nothing is lacking,
-	// tells which, and calls done once.
-	Fetch func(entity []byte, fields [][]byte, done func(failed bool)) (asked bool)
+	// Fetch has some fields of an entity fetched and kept in a view, unless nothing is
+	// lacking, tells which, and calls done once.
+	Fetch func(view cache.View, entity []byte, fields [][]byte, done func(failed bool)) (asked bool)
 	Log   *slog.Logger
 }
 

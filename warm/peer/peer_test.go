@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/fsproxy/fsproxy/admin/api"
+	"github.com/fsproxy/fsproxy/cache"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -27,13 +28,17 @@ type store struct {
 	fetched []string
 }
 
-func (s *store) fetch(entity []byte, fields [][]byte, done func(bool)) bool {
+func (s *store) fetch(view cache.View, entity []byte, fields [][]byte, done func(bool)) bool {
 	var names []string
 	for _, f := range fields {
 		names = append(names, string(f))
 	}
+	in := ""
+	if view != (cache.View{}) {
+		in = fmt.Sprintf(" in %d", view.Bits())
+	}
 	s.mu.Lock()
-	s.fetched = append(s.fetched, fmt.Sprintf("%s %s", entity, strings.Join(names, ",")))
+	s.fetched = append(s.fetched, fmt.Sprintf("%s %s%s", entity, strings.Join(names, ","), in))
 	s.mu.Unlock()
 	done(false)
 	return string(entity) != held
@@ -87,6 +92,45 @@ func TestWhatAPeerNamesIsFetched(t *testing.T) {
 	}
 }
 
+// What a peer's clients ask for is fetched in the view in which they do, if clients may
+// ask in that here, and never in one in which they may not.
+func TestWhatIsFetchedIsInAViewThatSomebodyMayAskIn(t *testing.T) {
+	decoded, doubles := cache.View{Decoded: true}, cache.View{Decoded: true, Doubles: true}
+	knows := peerThat(t, func(w http.ResponseWriter, _ *http.Request) {
+		lines := json.NewEncoder(w)
+		for _, line := range []api.WarmLine{
+			{Fields: [][]byte{[]byte("a")}},
+			{Fields: [][]byte{[]byte("b")}, View: decoded.Bits()},
+			{Fields: [][]byte{[]byte("c")}, View: doubles.Bits()},
+			{Entity: []byte("e"), Projections: []int{0, 1, 2}},
+			{Told: true},
+			{Entity: []byte("followed"), Projections: []int{2}},
+		} {
+			_ = lines.Encode(line)
+		}
+	})
+	for _, c := range []struct {
+		views []cache.View
+		want  string
+	}{
+		{nil, "e a; e b; e c; followed c"},
+		{[]cache.View{{}}, "e a; e b; e c; followed c"},
+		{[]cache.View{doubles, {}}, "e a; e b; e c in 5; followed c in 5"},
+		{[]cache.View{decoded, doubles}, "e a in 1; e b in 1; e c in 5; followed c in 5"},
+		{[]cache.View{decoded}, "e a in 1; e b in 1; e c in 1; followed c in 1"},
+	} {
+		s := &store{}
+		w := warmer(s, 100_000, knows)
+		w.cfg.Views, w.cfg.Follow = c.views, time.Minute
+		if err := w.Ask(t.Context(), func() {}); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(s.fetched, "; "); got != c.want {
+			t.Errorf("views %v: fetched %q, want %q", c.views, got, c.want)
+		}
+	}
+}
+
 // What a peer answers is read within bounds, and nonsense is an error.
 func TestNonsenseOfAPeerIsAnError(t *testing.T) {
 	many, long := strings.Repeat("0,", maxLists)+"0", strings.Repeat("eA", maxLine/3)
@@ -123,7 +167,7 @@ func TestFetchesKeepToTheRate(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	w.Fetch(ctx, func(yield func(Wanted) bool) {
-		for i := 0; yield(Wanted{Entity: fmt.Append(nil, i), Lists: [][][]byte{{[]byte("a")}}}); i++ {
+		for i := 0; yield(Wanted{Entity: fmt.Append(nil, i), Lists: []List{{Fields: [][]byte{[]byte("a")}}}}); i++ {
 			if i == 10 {
 				time.Sleep(100 * time.Millisecond)
 			}
@@ -160,7 +204,7 @@ func TestHotIsWhenAllIsThere(t *testing.T) {
 	for range 20 {
 		var there atomic.Bool
 		w := warmer(&store{}, 1000, empty, knows, another)
-		w.cfg.Fetch = func(_ []byte, _ [][]byte, done func(bool)) bool {
+		w.cfg.Fetch = func(_ cache.View, _ []byte, _ [][]byte, done func(bool)) bool {
 			time.AfterFunc(5*time.Millisecond, func() {
 				there.Store(true)
 				done(false)
