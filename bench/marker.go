@@ -3,8 +3,6 @@ package bench
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"time"
 )
@@ -46,17 +44,9 @@ func probeMarker(ctx context.Context, b *run, s Scenario) error {
 }
 
 func probeMarkerWith(ctx context.Context, b *run, s Scenario, stale time.Duration, phases [3]Phase) error {
-	dir, err := os.MkdirTemp("", "fsproxy-bench-marker")
-	if err != nil {
-		return fmt.Errorf("making a folder for the proxy's options: %w", err)
-	}
-	defer os.RemoveAll(dir)
-	options := filepath.Join(dir, "fsproxy.yaml")
-	text := fmt.Sprintf("invalidation:\n  stale_while_revalidate: %s\n  markers: [{key: %q, interval: %s, settle: %s}]\n", stale, markersKey, markerInterval, markerSettle)
-	if err := os.WriteFile(options, []byte(text), 0o600); err != nil {
-		return fmt.Errorf("writing the proxy's options: %w", err)
-	}
-	p, err := b.openProxy(ctx, newDataset(s.Shape, 0, b.Seed), "FSPROXY_CONFIG="+options)
+	p, err := b.openProxy(ctx, newDataset(s.Shape, 0, b.Seed),
+		fmt.Sprintf("FSPROXY_INVALIDATION_STALE_WHILE_REVALIDATE=%s", stale),
+		fmt.Sprintf("FSPROXY_INVALIDATION_MARKERS=[{key: %q, interval: %s, settle: %s}]", markersKey, markerInterval, markerSettle))
 	if err != nil {
 		return err
 	}

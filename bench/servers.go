@@ -77,6 +77,10 @@ func (f *fleet) startCanned(ctx context.Context, shape Shape) (*process, error) 
 		"--fields", strconv.Itoa(shape.Fields), "--value-bytes", strconv.Itoa(shape.Values.Mean()))
 }
 
+// noMarkers keeps a proxy from forgetting, one settle after its start and so in
+// the midst of a measurement, what it fetched as it started.
+const noMarkers = "FSPROXY_INVALIDATION_MARKERS=[]"
+
 // startProxy starts this program in front of a store, with an admin port if
 // wanted, and with more of its options set by environment.
 func (f *fleet) startProxy(ctx context.Context, upstream string, admin bool, env ...string) (*process, error) {
@@ -90,6 +94,7 @@ func (f *fleet) startProxy(ctx context.Context, upstream string, admin bool, env
 			return nil, err
 		}
 	}
+	env = append([]string{noMarkers}, env...)
 	p, err := f.start(ctx, fsproxy, address, env, f.executable, "serve", "--listen", address,
 		"--upstream", upstream, "--discovery", "standalone", "--admin", adminAddress, "--log-level", "warn")
 	if err != nil {

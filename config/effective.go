@@ -56,7 +56,7 @@ func sectionOf(root *yaml.Node, key string) (section *yaml.Node, last string) {
 // attach puts the comment where it stays on the line of the key.
 func attach(section *yaml.Node, key string, value *yaml.Node, comment string) {
 	name := &yaml.Node{Kind: yaml.ScalarNode, Value: key}
-	if value.Kind == yaml.ScalarNode {
+	if empty := value.Kind == yaml.SequenceNode && len(value.Content) == 0; empty || value.Kind == yaml.ScalarNode {
 		value.LineComment = comment
 	} else {
 		name.LineComment = comment

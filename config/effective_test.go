@@ -41,3 +41,15 @@ func TestEffectiveConfigurationTellsWhereEachValueCameFrom(t *testing.T) {
 		}
 	}
 }
+
+func TestAnEmptyListIsPrintedBesideItsKey(t *testing.T) {
+	cfg := load(t, Sources{Environ: []string{"FSPROXY_INVALIDATION_MARKERS=[]", "FSPROXY_CACHE_NEVER_CACHE="}})
+	for _, want := range []string{
+		"  markers: [] # environment variable FSPROXY_INVALIDATION_MARKERS\n",
+		"  never_cache: [] # environment variable FSPROXY_CACHE_NEVER_CACHE\n",
+	} {
+		if !strings.Contains(cfg.String(), want) {
+			t.Errorf("it has no %q:\n%s", want, cfg)
+		}
+	}
+}
