@@ -1,7 +1,5 @@
 package command
 
-import "math"
-
 // Class is what fsproxy does with a command.
 type Class uint8
 
@@ -94,35 +92,4 @@ func lowerByte(c byte) byte {
 		return c + ('a' - 'A')
 	}
 	return c
-}
-
-// ParseInt reads a decimal integer exactly as Redis reads its integer
-// arguments: no plus sign, no leading zeros, no blanks, nothing that overflows.
-func ParseInt(b []byte) (int64, bool) {
-	neg := len(b) > 0 && b[0] == '-'
-	digits := b
-	if neg {
-		digits = b[1:]
-	}
-	if len(b) == 1 && b[0] == '0' {
-		return 0, true
-	}
-	// 19 digits hold any int64, and no 19 digits overflow a uint64.
-	if len(digits) == 0 || len(digits) > 19 || digits[0] == '0' {
-		return 0, false
-	}
-	var u uint64
-	for _, c := range digits {
-		if c < '0' || c > '9' {
-			return 0, false
-		}
-		u = u*10 + uint64(c-'0')
-	}
-	switch {
-	case neg && u <= 1<<63:
-		return -int64(u), true
-	case !neg && u <= math.MaxInt64:
-		return int64(u), true
-	}
-	return 0, false
 }

@@ -147,21 +147,6 @@ func TestAllIsSortedAndComplete(t *testing.T) {
 	}
 }
 
-func TestParseIntIsRedisOwn(t *testing.T) {
-	for text, want := range map[string]int64{
-		"0": 0, "7": 7, "-7": -7, "9223372036854775807": 1<<63 - 1, "-9223372036854775808": -1 << 63,
-	} {
-		if n, ok := ParseInt([]byte(text)); !ok || n != want {
-			t.Errorf("%q is %d, %v", text, n, ok)
-		}
-	}
-	for _, text := range []string{"", "-", "+1", "01", "-0", " 1", "1 ", "1.0", "x", "9223372036854775808", "-9223372036854775809", "99999999999999999999"} {
-		if n, ok := ParseInt([]byte(text)); ok {
-			t.Errorf("%q is %d", text, n)
-		}
-	}
-}
-
 func TestMarkdownNamesEveryCommandOnce(t *testing.T) {
 	text := Markdown()
 	listed := map[string]int{}

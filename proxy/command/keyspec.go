@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/fsproxy/fsproxy/resp"
 )
 
 // keySpec says where some of a command's keys are, after
@@ -92,7 +94,7 @@ func (s *keySpec) span(args [][]byte) (first, last int, none, ok bool) {
 		if first+s.a >= len(args) {
 			return 0, 0, false, false
 		}
-		n, isInt := ParseInt(args[first+s.a])
+		n, isInt := resp.ParseInt(args[first+s.a])
 		if !isInt || n <= 0 || n > int64(len(args)) {
 			return 0, 0, false, false
 		}

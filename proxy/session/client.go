@@ -5,7 +5,6 @@ import (
 
 	"github.com/tidwall/redcon"
 
-	"github.com/fsproxy/fsproxy/proxy/command"
 	"github.com/fsproxy/fsproxy/resp"
 )
 
@@ -137,7 +136,7 @@ func clientPause(_ *Session, out []byte, args [][]byte) ([]byte, Effect) {
 	if len(args) == 4 && !is(args[3], "write") && !is(args[3], "all") {
 		return appendError(out, "ERR CLIENT PAUSE mode must be WRITE or ALL")
 	}
-	ms, ok := command.ParseInt(args[2])
+	ms, ok := resp.ParseInt(args[2])
 	if !ok {
 		return appendError(out, "ERR timeout is not an integer or out of range")
 	}
@@ -158,7 +157,7 @@ func clientUnblock(_ *Session, out []byte, args [][]byte) ([]byte, Effect) {
 	if len(args) == 4 && !is(args[3], "timeout") && !is(args[3], "error") {
 		return appendError(out, "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
 	}
-	if _, ok := command.ParseInt(args[2]); !ok {
+	if _, ok := resp.ParseInt(args[2]); !ok {
 		return appendError(out, errNotInteger)
 	}
 	return redcon.AppendInt(out, 0), 0

@@ -5,7 +5,7 @@ import (
 
 	"github.com/tidwall/redcon"
 
-	"github.com/fsproxy/fsproxy/proxy/command"
+	"github.com/fsproxy/fsproxy/resp"
 )
 
 // victims is which clients CLIENT KILL means: those that every filter given
@@ -73,7 +73,7 @@ func killFilters(c *Session, args [][]byte) (v victims, failure string) {
 		value := args[1]
 		switch ok := true; {
 		case is(args[0], "id"):
-			if v.id, ok = command.ParseInt(value); !ok || v.id < 1 {
+			if v.id, ok = resp.ParseInt(value); !ok || v.id < 1 {
 				return v, "ERR client-id should be greater than 0"
 			}
 		case is(args[0], "type"):

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/fsproxy/fsproxy/proxy/command"
 	"github.com/fsproxy/fsproxy/resp"
 )
 
@@ -76,7 +75,7 @@ func clientList(c *Session, out []byte, args [][]byte) ([]byte, Effect) {
 		}
 	case len(args) > 3 && is(args[2], "id"):
 		for _, arg := range args[3:] {
-			id, ok := command.ParseInt(arg)
+			id, ok := resp.ParseInt(arg)
 			if !ok {
 				return appendError(out, "ERR Invalid client ID")
 			}

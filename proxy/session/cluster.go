@@ -8,7 +8,6 @@ import (
 
 	"github.com/tidwall/redcon"
 
-	"github.com/fsproxy/fsproxy/proxy/command"
 	"github.com/fsproxy/fsproxy/resp"
 )
 
@@ -133,7 +132,7 @@ func clusterKeySlot(c *Session, out []byte, args [][]byte) ([]byte, Effect) {
 // clusterCountKeysInSlot finds none: what the proxy holds is no one's data, and
 // what the store holds is not all in one node.
 func clusterCountKeysInSlot(_ *Session, out []byte, args [][]byte) ([]byte, Effect) {
-	slot, ok := command.ParseInt(args[2])
+	slot, ok := resp.ParseInt(args[2])
 	if !ok {
 		return appendError(out, errNotInteger)
 	}
@@ -144,8 +143,8 @@ func clusterCountKeysInSlot(_ *Session, out []byte, args [][]byte) ([]byte, Effe
 }
 
 func clusterGetKeysInSlot(_ *Session, out []byte, args [][]byte) ([]byte, Effect) {
-	slot, ok := command.ParseInt(args[2])
-	count, ok2 := command.ParseInt(args[3])
+	slot, ok := resp.ParseInt(args[2])
+	count, ok2 := resp.ParseInt(args[3])
 	if !ok || !ok2 {
 		return appendError(out, errNotInteger)
 	}

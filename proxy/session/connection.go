@@ -45,7 +45,7 @@ func quit(_ *Session, out []byte, _ [][]byte) ([]byte, Effect) {
 }
 
 func selectDB(c *Session, out []byte, args [][]byte) ([]byte, Effect) {
-	n, ok := command.ParseInt(args[1])
+	n, ok := resp.ParseInt(args[1])
 	switch {
 	case !ok:
 		return appendError(out, errNotInteger)

@@ -5,7 +5,6 @@ import (
 
 	"github.com/tidwall/redcon"
 
-	"github.com/fsproxy/fsproxy/proxy/command"
 	"github.com/fsproxy/fsproxy/resp"
 )
 
@@ -20,7 +19,7 @@ func hello(c *Session, out []byte, args [][]byte) ([]byte, Effect) {
 	version := int64(c.Proto)
 	if len(args) > 1 {
 		var ok bool
-		if version, ok = command.ParseInt(args[1]); !ok {
+		if version, ok = resp.ParseInt(args[1]); !ok {
 			return appendError(out, "ERR Protocol version is not an integer or out of range")
 		}
 		if version != 2 && version != 3 {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fsproxy/fsproxy/cache"
+	"github.com/fsproxy/fsproxy/pause"
 )
 
 const (
@@ -39,7 +40,7 @@ func (w *Warmer) fetchAll(ctx context.Context, source string, wanted func(yield 
 			allowed := time.Since(began).Seconds() * float64(w.cfg.Rate)
 			sent = max(sent, allowed-float64(w.cfg.Rate)*10*pace.Seconds())
 			for sent >= allowed {
-				if !sleep(ctx, pace) {
+				if !pause.For(ctx, pace) {
 					return false
 				}
 				allowed = time.Since(began).Seconds() * float64(w.cfg.Rate)
@@ -78,16 +79,5 @@ func (w *Warmer) viewFor(asked cache.View) cache.View {
 		return cache.View{}
 	default:
 		return views[0]
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/fsproxy/fsproxy/cache"
+	"github.com/fsproxy/fsproxy/pause"
 )
 
 // Options say how a snapshot is written.
@@ -306,12 +307,7 @@ func (w *writer) flush(ctx context.Context, kind byte) error {
 	err := w.blocks.block(kind, w.pending)
 	w.pending = w.pending[:0]
 	if rest := time.Duration(float64(time.Since(w.began)) * w.options.Rest); err == nil && rest > 0 {
-		timer := time.NewTimer(rest)
-		defer timer.Stop()
-		select {
-		case <-ctx.Done():
-		case <-timer.C:
-		}
+		pause.For(ctx, rest)
 	}
 	w.began = time.Now()
 	return err
